@@ -3,6 +3,7 @@
 
 pub mod definition;
 pub mod objects;
+mod streams;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

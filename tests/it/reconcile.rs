@@ -1,12 +1,14 @@
 //! Reconciles objects on real engines: every planted difference is found, on SQLite and on PostgreSQL alike.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use syncwatch::data_checks::object_name;
+use syncwatch::observe::objects::{self, Databases};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
     Class, Fault, NotCompared, Object, Reason, Reconciliation, Rule, Sent, Statements, Verdict, compare,
@@ -24,6 +26,22 @@ fn now() -> Timestamp {
 
 fn sqlite(folder: &TempDir) -> Warehouse {
     engines::sqlite(&folder.path().join("warehouse.db")).unwrap()
+}
+
+/// A database that is opened twice: as the warehouse, and as the connection `again`.
+fn twice(open: impl Fn() -> Warehouse) -> Databases {
+    Databases { warehouse: open(), connections: [("again".to_owned(), Ok(open()))].into() }
+}
+
+fn only(warehouse: Warehouse) -> Databases {
+    Databases { warehouse, connections: BTreeMap::new() }
+}
+
+/// Compares an object as streams: its source is in the connection `again`.
+async fn as_streams(databases: &Databases, object: &Object, sent: &Sent) -> Reconciliation {
+    let mut object = object.clone();
+    object.source.connection = Some("again".to_owned());
+    objects::compare(databases, &object, sent, Arc::new(|_| ()), now()).await.unwrap()
 }
 
 /// Every kind of field, and a key that is text.
@@ -246,10 +264,14 @@ async fn plant(warehouse: &Warehouse) {
     insert(warehouse, "crm.salesforce.home", &DESTINATION, &destination).await;
 }
 
-async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation {
+async fn planted_differences_are_found(databases: &Databases) {
+    let warehouse = &databases.warehouse;
     plant(warehouse).await;
     let object = object(warehouse.dialect(), OBJECT);
     let found = reconcile(warehouse, &object, 1_000).await.unwrap();
+    let streamed = as_streams(databases, &object, &Sent::default()).await;
+    assert_eq!(Reconciliation { wrong: found.wrong.clone(), ..streamed.clone() }, found);
+    assert_eq!(streamed.look(), found.look());
     let source =
         (found.source.rows, found.source.null_keys, found.source.ambiguous, found.source.repeated_keys);
     assert_eq!((source, found.source.surplus), ((40 + 5 + 3 + 21, 1, 3, 1), 1), "{found:?}");
@@ -303,19 +325,18 @@ async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation 
     assert_eq!(different, planted);
     assert!(!found.at_most && !found.is_within(&object));
     assert_eq!(found.copied, Some(at("2026-11-24T10:30:00Z")));
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_differences_are_found_exactly_on_sqlite() {
     let folder = TempDir::new().unwrap();
-    planted_differences_are_found(&sqlite(&folder)).await;
+    planted_differences_are_found(&twice(|| sqlite(&folder))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_differences_are_found_exactly_on_postgresql() {
     let server = Postgres::start().unwrap();
-    planted_differences_are_found(&server.warehouse().unwrap()).await;
+    planted_differences_are_found(&twice(|| server.warehouse().unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -550,7 +571,8 @@ fn naive(object: &Object, source: &[Random], destination: &[Random]) -> Naive {
 }
 
 /// Random tables give the counts of a comparison in memory, so SQL calls nothing equal that differs.
-async fn random_tables_are_compared_as_in_memory(warehouse: &Warehouse, cases: u32) {
+async fn random_tables_are_compared_as_in_memory(databases: &Databases, cases: u32) {
+    let warehouse = &databases.warehouse;
     let object = object(warehouse.dialect(), SIMPLE);
     let mut runner = TestRunner::deterministic();
     for _ in 0..cases {
@@ -579,30 +601,32 @@ async fn random_tables_are_compared_as_in_memory(warehouse: &Warehouse, cases: u
         insert(warehouse, "crm.salesforce.home", &DESTINATION, &there).await;
         let found = reconcile(warehouse, &object, 1_000).await.unwrap();
         let expected = naive(&object, &source, &destination);
-        let counted = Naive {
-            joined: found.joined,
-            missing: found.missing,
-            missing_pending: found.missing_pending,
-            not_selected: found.not_selected,
-            extra: found.extra,
-            different: found.different,
-            reasons: found.reasons(),
-            equal: expected.equal.map(|_| (found.equal, found.equal_normalised)),
-        };
-        assert_eq!(counted, expected, "{source:?}\n{destination:?}");
+        for found in [found, as_streams(databases, &object, &Sent::default()).await] {
+            let counted = Naive {
+                joined: found.joined,
+                missing: found.missing,
+                missing_pending: found.missing_pending,
+                not_selected: found.not_selected,
+                extra: found.extra,
+                different: found.different,
+                reasons: found.reasons(),
+                equal: expected.equal.map(|_| (found.equal, found.equal_normalised)),
+            };
+            assert_eq!(counted, expected, "{source:?}\n{destination:?}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_tables_are_compared_as_in_memory_on_sqlite() {
     let folder = TempDir::new().unwrap();
-    random_tables_are_compared_as_in_memory(&sqlite(&folder), 60).await;
+    random_tables_are_compared_as_in_memory(&twice(|| sqlite(&folder)), 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_tables_are_compared_as_in_memory_on_postgresql() {
     let server = Postgres::start().unwrap();
-    random_tables_are_compared_as_in_memory(&server.warehouse().unwrap(), 30).await;
+    random_tables_are_compared_as_in_memory(&twice(|| server.warehouse().unwrap()), 30).await;
 }
 
 /// An object with all that shows whose fault a row is.
@@ -697,9 +721,9 @@ fn lofts(source: &[Here], destination: &[There]) -> (Vec<Line>, Vec<Line>) {
     (source.iter().map(here).collect(), destination.iter().map(there).collect())
 }
 
-async fn faults_are_those_found_in_memory(warehouse: &Warehouse, cases: u32) {
+async fn faults_are_those_found_in_memory(databases: &Databases, cases: u32) {
     use syncwatch::classify::ErrorClass;
-    use syncwatch::observe::objects;
+    let warehouse = &databases.warehouse;
     let object = object(warehouse.dialect(), EXPLAINED);
     let sent = Sent {
         runs: [("properties-update".to_owned(), Some(at("2026-11-24T04:00:00Z")))].into(),
@@ -744,7 +768,10 @@ async fn faults_are_those_found_in_memory(warehouse: &Warehouse, cases: u32) {
         let (here, there) = lofts(&source, &destination);
         insert(warehouse, "crm.rds.lofts", &LOFTS, &here).await;
         insert(warehouse, "crm.salesforce.loft", &LOFTS_THERE, &there).await;
-        let found = objects::compare(warehouse, &object, &sent, now()).await.unwrap();
+        let found = objects::compare(databases, &object, &sent, Arc::new(|_| ()), now()).await.unwrap();
+        let streamed = as_streams(databases, &object, &sent).await;
+        assert_eq!(streamed.look(), found.look());
+        assert_eq!(Reconciliation { wrong: found.wrong.clone(), ..streamed }, found);
         assert_eq!(found.faults, naive_faults(&source, &destination), "{source:?}\n{destination:?}");
         let late = found.faults.get(&Fault::NotRun).copied().unwrap_or(0);
         assert_eq!(found.missing_late + found.different_late, late, "{source:?}\n{destination:?}");
@@ -757,39 +784,44 @@ async fn faults_are_those_found_in_memory(warehouse: &Warehouse, cases: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_those_found_in_memory_on_sqlite() {
     let folder = TempDir::new().unwrap();
-    faults_are_those_found_in_memory(&sqlite(&folder), 150).await;
+    faults_are_those_found_in_memory(&twice(|| sqlite(&folder)), 150).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_those_found_in_memory_on_postgresql() {
     let server = Postgres::start().unwrap();
-    faults_are_those_found_in_memory(&server.warehouse().unwrap(), 100).await;
+    faults_are_those_found_in_memory(&twice(|| server.warehouse().unwrap()), 100).await;
 }
 
 /// One record is explained by its history.
 #[tokio::test(flavor = "multi_thread")]
 async fn key_of_a_lost_update_shows_its_history_and_next_step() {
     let folder = TempDir::new().unwrap();
-    let warehouse = sqlite(&folder);
-    faults_are_those_found_in_memory(&warehouse, 150).await;
+    let databases = twice(|| sqlite(&folder));
+    let warehouse = &databases.warehouse;
+    faults_are_those_found_in_memory(&databases, 150).await;
     let (here, there) = lofts(&[('q', "x", 0, false)], &[('q', "y", false, true, 1, false)]);
-    insert(&warehouse, "crm.rds.lofts", &LOFTS, &here).await;
-    insert(&warehouse, "crm.salesforce.loft", &LOFTS_THERE, &there).await;
+    insert(warehouse, "crm.rds.lofts", &LOFTS, &here).await;
+    insert(warehouse, "crm.salesforce.loft", &LOFTS_THERE, &there).await;
     let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
     pipeline.objects = vec![object(Dialect::Sqlite, EXPLAINED)];
     let asked = syncwatch_cli::Command::parse(&["reconcile", "--key", "q"]).unwrap();
     let syncwatch_cli::Command::Reconcile(asked) = asked else { panic!("{asked:?}") };
-    let answer = syncwatch_cli::reconcile::answer(&warehouse, None, &pipeline, &asked, now()).await.unwrap();
-    for part in [
-        "source last changed: 2026-11-22 09:00 UTC",
-        "destination last changed: 2026-11-23 00:00 UTC by 0050000000ZzZzZ",
-        "last successful run of properties-update: unknown",
-        "why: skipped",
-        "next step: touch the source row",
-    ] {
-        assert!(answer.text.contains(part), "{part}: {}", answer.text);
+    for connection in [None, Some("again".to_owned())] {
+        pipeline.objects[0].source.connection = connection;
+        let answer =
+            syncwatch_cli::reconcile::answer(&databases, None, &pipeline, &asked, now()).await.unwrap();
+        for part in [
+            "source last changed: 2026-11-22 09:00 UTC",
+            "destination last changed: 2026-11-23 00:00 UTC by 0050000000ZzZzZ",
+            "last successful run of properties-update: unknown",
+            "why: skipped",
+            "next step: touch the source row",
+        ] {
+            assert!(answer.text.contains(part), "{part}: {}", answer.text);
+        }
+        assert_eq!(answer.json["records"][0]["fault"], "skipped");
     }
-    assert_eq!(answer.json["records"][0]["fault"], "skipped");
 }
 
 /// The command on a real engine: values are hidden, and the exit code shows what is wrong.
@@ -797,13 +829,13 @@ async fn key_of_a_lost_update_shows_its_history_and_next_step() {
 async fn command_hides_values_and_lists_wrong_records() {
     use syncwatch_cli::{Command, Outcome};
     let folder = TempDir::new().unwrap();
-    let warehouse = sqlite(&folder);
-    plant(&warehouse).await;
+    let databases = only(sqlite(&folder));
+    plant(&databases.warehouse).await;
     let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
     pipeline.objects = vec![object(Dialect::Sqlite, OBJECT)];
     let run = async |line: &[&str]| {
         let Command::Reconcile(asked) = Command::parse(line).unwrap() else { panic!("{line:?}") };
-        syncwatch_cli::reconcile::answer(&warehouse, None, &pipeline, &asked, now()).await
+        syncwatch_cli::reconcile::answer(&databases, None, &pipeline, &asked, now()).await
     };
     let table = run(&["reconcile"]).await.unwrap();
     assert_eq!(table.outcome, Outcome::ToDo);

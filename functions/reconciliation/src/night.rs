@@ -1,5 +1,7 @@
 //! One round: compares the objects one after another, and records each before the next.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +13,7 @@ use syncwatch::finding::{Check, Judge, WAREHOUSE, WhyNot};
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::{is_apart, judge_not_compared, judge_object};
 use syncwatch::metrics::Metric;
-use syncwatch::observe::objects::compare;
+use syncwatch::observe::objects::{Progress, compare};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{Looks, NotCompared, Object, Reconciliation};
 use syncwatch::round::{Report, Round};
@@ -103,8 +105,8 @@ impl<'n> Night<'n> {
         objects: &[&'n Object],
     ) -> anyhow::Result<Vec<&'n Object>> {
         let deadline = Instant::now() + patience.round;
-        let warehouse = match observe::warehouse(site, patience).await? {
-            Ok(warehouse) => warehouse,
+        let databases = match observe::databases(site, objects, patience).await? {
+            Ok(databases) => databases,
             Err(why) => {
                 self.warehouse_fails(objects, &Trouble::Closed(why)).await;
                 return Ok(Vec::new());
@@ -112,13 +114,18 @@ impl<'n> Night<'n> {
         };
         let census = site.census(self.now).await?;
         for (place, object) in objects.iter().copied().enumerate() {
+            let read = Arc::new(AtomicU64::new(0));
+            let of_streams = read.clone();
+            let progress: Progress = Arc::new(move |rows| of_streams.store(rows, Ordering::Relaxed));
             let compared = async {
                 let sent = observe::what_was_sent(&census, self.pipeline, object).await;
-                compare(&warehouse, object, &sent, self.now).await
+                compare(&databases, object, &sent, progress, self.now).await
             };
             let found = match timeout_at(deadline, compared).await {
                 Ok(found) => found,
                 Err(_) => {
+                    let rows = read.load(Ordering::Relaxed);
+                    tracing::warn!(object = %object.name, rows, "comparison stopped, as the time ran out");
                     let left = objects.get(place..).unwrap_or_default();
                     // The one that was begun comes last in the next round, as it may need more than the time.
                     self.tried(object, false).await;
@@ -132,7 +139,7 @@ impl<'n> Night<'n> {
                 self.warehouse_fails(objects.get(place..).unwrap_or_default(), &trouble).await;
                 return Ok(Vec::new());
             }
-            self.conclude_object(&warehouse, object, found).await;
+            self.conclude_object(&databases.warehouse, object, found).await;
         }
         Ok(Vec::new())
     }

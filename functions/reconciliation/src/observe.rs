@@ -5,11 +5,11 @@ use std::time::Duration;
 use syncwatch::aws::AwsError;
 use syncwatch::census::Client;
 use syncwatch::observation::Unread;
-use syncwatch::observe::objects::{COMPARE_LIMITS, sent};
+use syncwatch::observe::objects::{COMPARE_LIMITS, Databases, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{Object, Sent};
 use syncwatch::runtime::Site;
-use syncwatch::warehouse::{Limits, Warehouse};
+use syncwatch::warehouse::Limits;
 use tokio::time::timeout;
 
 use crate::Patience;
@@ -17,16 +17,18 @@ use crate::Patience;
 /// The longest wait for Census, for each object.
 const CENSUS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Opens the warehouse; the inner error says why it cannot be opened. Fails while AWS does not answer.
-pub(crate) async fn warehouse(
+/// Opens the warehouse and the connections of objects; the inner error says why the warehouse cannot be opened. Fails while AWS
+/// does not answer.
+pub(crate) async fn databases(
     site: &Site,
+    objects: &[&Object],
     patience: Patience,
-) -> Result<Result<Warehouse, String>, AwsError> {
+) -> Result<Result<Databases, String>, AwsError> {
     let Some(declared) = &site.pipeline.warehouse else {
         return Ok(Err("pipeline.toml declares no [warehouse]".to_owned()));
     };
     let limits = Limits { time: patience.statement, ..COMPARE_LIMITS };
-    site.warehouse(declared, limits, patience.round).await
+    site.databases(declared, objects, limits, patience.round).await
 }
 
 /// Reads what the syncs of an object did. Without Census nothing is known, and the comparison goes on.

@@ -53,7 +53,9 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
+use syncwatch::observe::objects::{COMPARE_LIMITS, Databases};
 use syncwatch::pipeline::Pipeline;
+use syncwatch::reconcile::Object;
 use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
 use syncwatch::warehouse::{Limits, Warehouse};
@@ -322,13 +324,30 @@ impl Operator {
         limits: Limits,
         start_limit: Duration,
     ) -> Result<Warehouse, Error> {
-        let Some(warehouse) = &self.pipeline.warehouse else {
-            return Err(Error::new("pipeline.toml has no [warehouse]", "add the section"));
-        };
+        let warehouse = self.declared_warehouse()?;
         let (secret, base_url) = (&secret()?, base_url.as_deref());
         let access = warehouse::Access { warehouse, secret, base_url, limits, start_limit };
         let secrets = SecretStore::new(self.sdk.secrets());
         Ok(warehouse::open(&access, &secrets, self.sdk.http.clone()).await?)
+    }
+
+    /// Opens the warehouse and the connections that objects need.
+    async fn databases(&self, objects: &[&Object]) -> Result<Databases, Error> {
+        let warehouse = self.declared_warehouse()?;
+        let (secret, base_url) =
+            (&self.setting(env::WAREHOUSE_SECRET)?, self.env.optional(env::DATABRICKS_URL.name));
+        let base_url = base_url.as_deref();
+        let (limits, start_limit) = (COMPARE_LIMITS, WAREHOUSE_START_LIMIT);
+        let access = warehouse::Access { warehouse, secret, base_url, limits, start_limit };
+        let (secrets, http) = (SecretStore::new(self.sdk.secrets()), self.sdk.http.clone());
+        Ok(warehouse::open_databases(&self.pipeline, objects, &access, &secrets, http).await?)
+    }
+
+    fn declared_warehouse(&self) -> Result<&syncwatch::pipeline::Warehouse, Error> {
+        self.pipeline
+            .warehouse
+            .as_ref()
+            .ok_or_else(|| Error::new("pipeline.toml has no [warehouse]", "add the section"))
     }
 
     async fn register_webhook(

@@ -1,7 +1,9 @@
 //! Shows the progress of long waits in a terminal.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use syncwatch::text::grouped;
 use tokio::time::{Instant, interval_at};
 
 use crate::arguments::Command;
@@ -9,6 +11,14 @@ use crate::arguments::Command;
 /// Delay of the first line; faster commands show none.
 const FIRST: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_secs(1);
+
+/// The rows that streams read so far; a terminal shows the progress of one command.
+static ROWS: AtomicU64 = AtomicU64::new(0);
+
+/// Reports the number of rows that streams read so far.
+pub fn read(rows: u64) {
+    ROWS.store(rows, Ordering::Relaxed);
+}
 
 /// Runs work and shows the elapsed time every second.
 pub async fn shown<F: Future>(work: F, show: &mut dyn FnMut(Duration)) -> F::Output {
@@ -25,10 +35,12 @@ pub async fn shown<F: Future>(work: F, show: &mut dyn FnMut(Duration)) -> F::Out
 
 /// Returns the progress line of a command.
 pub fn line(command: &Command, waited: Duration) -> String {
+    let rows = ROWS.load(Ordering::Relaxed);
     let what = match command {
         Command::WarehouseApply { .. } | Command::StakeholderNotice { .. } => {
             "waiting for the warehouse; a stopped one takes minutes to start"
         }
+        Command::Reconcile(_) if rows > 0 => &format!("comparing, {} rows read", grouped(rows)),
         Command::Reconcile(_) => "comparing in the warehouse; a stopped one takes minutes to start",
         Command::Doctor { .. } => "checking the deployment",
         Command::AlertTest { .. } => "the test is open",

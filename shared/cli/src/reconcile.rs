@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use syncwatch::census::Client;
 use syncwatch::classify::identifier;
-use syncwatch::observe::objects::{COMPARE_LIMITS, compare, sent};
+use syncwatch::observe::objects::{self, Databases, compare, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    self, Fault, Horizon, NotCompared, Object, Reconciliation, Record, Sample, Sent, Statements, Verdict,
-    read_records, value_text,
+    self, Fault, NotCompared, Object, Reconciliation, Record, Sample, Sent, Verdict, value_text,
 };
-use syncwatch::runtime::env;
 use syncwatch::sql::Value;
 use syncwatch::text::{bounded, counted, grouped, minute_utc, table};
-use syncwatch::warehouse::Warehouse;
 
 use super::error::Error;
-use super::{Answer, Operator, Outcome, WAREHOUSE_START_LIMIT};
+use super::{Answer, Operator, Outcome, progress};
 
 /// The most characters of a value that is shown.
 const VALUE_CHARS: usize = 200;
@@ -136,9 +134,9 @@ pub struct ComparedField {
     pub verdict: String,
 }
 
-/// Answers a request with a warehouse. Without a client of Census, runs and rejected records are unknown.
+/// Answers a request. Without a client of Census, runs and rejected records are unknown.
 pub async fn answer(
-    warehouse: &Warehouse,
+    databases: &Databases,
     census: Option<&Client>,
     pipeline: &Pipeline,
     asked: &Comparison,
@@ -153,11 +151,11 @@ pub async fn answer(
         objects.push((object, sent));
     }
     if let Some(key) = &asked.key {
-        return one_key(warehouse, &objects, key, asked.show, now).await;
+        return one_key(databases, &objects, key, asked.show, now).await;
     }
     let mut compared = Compared { pipeline: pipeline.name.clone(), at: now, objects: Vec::new() };
     for (object, sent) in &objects {
-        let found = compare(warehouse, object, sent, now).await;
+        let found = compare(databases, object, sent, Arc::new(progress::read), now).await;
         compared.objects.push(ComparedObject::of(object, found, asked));
     }
     let is_good = compared.objects.iter().all(|object| object.within_limits == Some(true));
@@ -184,7 +182,7 @@ fn chosen<'p>(pipeline: &'p Pipeline, wanted: Option<&str>) -> Result<Vec<&'p Ob
 }
 
 async fn one_key(
-    warehouse: &Warehouse,
+    databases: &Databases,
     objects: &[(&Object, Sent)],
     key: &str,
     show: bool,
@@ -193,12 +191,8 @@ async fn one_key(
     let mut compared = ComparedKey { key: key.to_owned(), records: Vec::new() };
     let mut is_good = true;
     for (object, sent) in objects {
-        let statements = Statements::new(object, warehouse.dialect(), Horizon::of(object, sent, now));
-        let Some(statement) = statements.one_key(key).map_err(|error| Error::plain(error.to_string()))?
-        else {
-            continue;
-        };
-        let records = read_records(object, key, sent, &warehouse.query(&statement).await?)?;
+        let records = objects::one_key(databases, object, key, sent, now).await;
+        let Some(records) = records.map_err(|error| Error::plain(error.to_string()))? else { continue };
         is_good &= records.len() <= 1;
         for record in records {
             is_good &= is_right(&record);
@@ -535,12 +529,10 @@ impl Operator {
     /// Compares declared objects.
     pub(super) async fn compare_objects(&self, asked: &Comparison) -> Result<Answer, Error> {
         // Named wrongly is found before a warehouse starts.
-        chosen(&self.pipeline, asked.object.as_deref())?;
-        let secret = || self.setting(env::WAREHOUSE_SECRET);
-        let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        let warehouse = self.warehouse_by(secret, base_url, COMPARE_LIMITS, WAREHOUSE_START_LIMIT).await?;
+        let objects = chosen(&self.pipeline, asked.object.as_deref())?;
+        let databases = self.databases(&objects).await?;
         let census = self.census().await;
-        let mut answer = answer(&warehouse, census.as_ref().ok(), &self.pipeline, asked, self.now).await?;
+        let mut answer = answer(&databases, census.as_ref().ok(), &self.pipeline, asked, self.now).await?;
         if let (Err(error), None) = (census, asked.out) {
             answer.text.push_str(&format!("\nruns and rejected records are unknown: {error}"));
         }

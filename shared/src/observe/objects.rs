@@ -1,14 +1,18 @@
 //! Compares the objects of the pipeline in the warehouse, and reads what their syncs did.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::streams;
 use crate::census::Client;
 use crate::observation::{Run, RunStatus};
 use crate::pipeline::Pipeline;
 use crate::reconcile::{
-    Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Sent, Statements, check_copy, copied,
+    Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Record, STREAM_BUDGET, Sent, Side, Statements,
+    check_copy, copied, read_records,
 };
 use crate::warehouse::{Limits, Warehouse};
 
@@ -22,11 +26,80 @@ pub const COMPARE_LIMITS: Limits = Limits {
 /// The most rejected records that are read of a run: Census lists at most so many.
 const MOST_REJECTED: u32 = 100;
 
-/// Compares the records of an object on both sides, by three statements.
+/// The databases of a pipeline's objects.
+#[derive(Debug)]
+pub struct Databases {
+    pub warehouse: Warehouse,
+    /// The connections that are needed, by name; or why one cannot be opened.
+    pub connections: BTreeMap<String, Result<Warehouse, String>>,
+}
+
+impl Databases {
+    /// Returns the database of one side.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn of(&self, side: &Side) -> Result<&Warehouse, NotCompared> {
+        let Some(name) = &side.connection else { return Ok(&self.warehouse) };
+        let problem = match self.connections.get(name) {
+            Some(Ok(connection)) => return Ok(connection),
+            Some(Err(problem)) => problem.clone(),
+            None => "not opened".to_owned(),
+        };
+        Err(NotCompared::Connection { name: name.clone(), problem })
+    }
+}
+
+/// Receives the number of rows read so far from two databases, of both sides together. Values may be read twice.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Compares the records of an object on both sides: by three statements if they are in one database, else as two streams.
 ///
 /// # Errors
 /// The copy is stale, a statement failed, or the counts do not add up: then nothing is known, and nothing is wrong.
 pub async fn compare(
+    databases: &Databases,
+    object: &Object,
+    sent: &Sent,
+    progress: Progress,
+    now: Timestamp,
+) -> Result<Reconciliation, NotCompared> {
+    let of_source = databases.of(&object.source)?;
+    if object.source.connection != object.destination.connection {
+        let sides = [of_source, databases.of(&object.destination)?];
+        return streams::compare(sides, object, sent, STREAM_BUDGET, progress, now).await;
+    }
+    compare_in_one(of_source, object, sent, now)
+        .await
+        .map_err(|why| why.of(object.source.connection.as_deref()))
+}
+
+/// Reads the rows of one key of an object, on both sides. `None` if the key is not of the object's kind of key.
+///
+/// # Errors
+/// A statement failed.
+pub async fn one_key(
+    databases: &Databases,
+    object: &Object,
+    key: &str,
+    sent: &Sent,
+    now: Timestamp,
+) -> Result<Option<Vec<Record>>, NotCompared> {
+    let of_source = databases.of(&object.source)?;
+    if object.source.connection != object.destination.connection {
+        let sides = [of_source, databases.of(&object.destination)?];
+        return streams::one_key(sides, object, key, sent, now).await;
+    }
+    let statements = Statements::new(object, of_source.dialect(), Horizon::of(object, sent, now));
+    let Some(statement) = statements.one_key(key)? else { return Ok(None) };
+    let records = match of_source.query(&statement).await {
+        Ok(answer) => read_records(object, key, sent, &answer),
+        Err(error) => Err(error),
+    };
+    records.map(Some).map_err(|error| NotCompared::from(error).of(object.source.connection.as_deref()))
+}
+
+async fn compare_in_one(
     warehouse: &Warehouse,
     object: &Object,
     sent: &Sent,

@@ -72,6 +72,9 @@ pub struct Pipeline {
     pub syncs: Vec<Sync>,
     /// The warehouse of the data; checks and snapshots need it.
     pub warehouse: Option<Warehouse>,
+    /// Other databases with sides of objects, by name; a role that only reads is enough. The secret of each is beside that of
+    /// the warehouse, named `connection-` and its name.
+    pub connections: BTreeMap<String, Warehouse>,
     /// The data checks, in the file's order; names are unique, and none is the key of a sync.
     pub checks: Vec<DataCheck>,
     /// The nightly snapshot; without it, none is written.

@@ -21,7 +21,7 @@ use self::values::or_use;
 use super::{
     ApiVersion, Census, Channels, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT,
     DEFAULT_GRACE, DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, DEFAULT_WATCH_DAYS,
-    Expectations, Objectives, Pipeline, Problem, Role, Sync, Terms, Undeclared,
+    Expectations, Objectives, Pipeline, Problem, Role, Sync, Terms, Undeclared, Warehouse,
 };
 use crate::finding::Check;
 use crate::observation::SyncId;
@@ -58,6 +58,8 @@ struct RawPipeline {
     #[serde(default)]
     syncs: Vec<RawSync>,
     warehouse: Option<RawWarehouse>,
+    #[serde(default)]
+    connections: BTreeMap<Text, RawWarehouse>,
     #[serde(default)]
     checks: Vec<RawCheck>,
     snapshot: Option<Spanned<RawSnapshot>>,
@@ -158,6 +160,7 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
         problems: Vec::new(),
         zone: TimeZone::UTC,
         dialect: Dialect::Databricks,
+        connections: BTreeMap::new(),
         max_lag: None,
         contacts: Vec::new(),
     };
@@ -196,6 +199,8 @@ struct Validation {
     zone: TimeZone,
     /// The dialect of the warehouse, once it is read.
     dialect: Dialect,
+    /// The other databases, once they are read.
+    connections: BTreeMap<String, Warehouse>,
     /// The objective, for freshness checks without a limit.
     max_lag: Option<SignedDuration>,
     /// The names of the contacts.
@@ -241,7 +246,10 @@ impl Validation {
             let remedy = format!("add [warehouse] with its driver: [{table}] needs it");
             self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
         }
-        let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
+        let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse, "warehouse"));
+        for (name, connection) in &raw.connections {
+            self.connection(name, connection);
+        }
         let (checks, snapshot, objects) = match &warehouse {
             Some(warehouse) => {
                 self.dialect = warehouse.dialect();
@@ -267,6 +275,7 @@ impl Validation {
             channels,
             syncs: raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate)).collect(),
             warehouse,
+            connections: std::mem::take(&mut self.connections),
             checks,
             snapshot,
             objects,

@@ -26,6 +26,22 @@ pub(super) struct Clues {
     pub(super) systematic: bool,
 }
 
+impl Clues {
+    /// Without any evidence.
+    pub(super) fn of(class: Class) -> Self {
+        Self {
+            class,
+            left_out: false,
+            rejected: false,
+            later: None,
+            by_integration: None,
+            arrived: None,
+            deleted: false,
+            systematic: false,
+        }
+    }
+}
+
 /// Returns whose fault a settled row is. Ambiguous and pending rows are counted before, so they have no clues.
 ///
 /// A lost update and an edit by hand look alike: the destination changed last, and not to the source's value. They are distinguished

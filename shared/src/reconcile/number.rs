@@ -21,6 +21,36 @@ impl Exact {
         Some(Self { unscaled, scale: i32::try_from(fraction.len()).ok()? }.canonical())
     }
 
+    /// Reads digits with at most one point and a leading minus; `None` for any other form, and beyond 18 digits. A double with
+    /// more than 15 digits may be another number than its text.
+    pub(super) fn plain(bytes: &[u8], is_double: bool) -> Option<Self> {
+        let (sign, digits) = bytes.strip_prefix(b"-").map_or((1, bytes), |rest| (-1, rest));
+        let (mut unscaled, mut scale, mut count) = (0_i128, None, 0);
+        for byte in digits {
+            match byte {
+                b'0'..=b'9' => {
+                    unscaled = unscaled * 10 + i128::from(byte - b'0');
+                    count += 1;
+                    scale = scale.map(|scale| scale + 1);
+                }
+                b'.' if scale.is_none() => scale = Some(0),
+                _ => return None,
+            }
+        }
+        let fits = (1..=if is_double { 15 } else { 18 }).contains(&count);
+        fits.then(|| Self { unscaled: sign * unscaled, scale: scale.unwrap_or(0) }.canonical())
+    }
+
+    /// Returns bytes that are the same for equal numbers only.
+    pub(super) fn bytes(self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        let parts = self.unscaled.to_le_bytes().into_iter().chain(self.scale.to_le_bytes());
+        for (to, from) in bytes.iter_mut().zip(parts) {
+            *to = from;
+        }
+        bytes
+    }
+
     fn canonical(mut self) -> Self {
         if self.unscaled == 0 {
             return Self { unscaled: 0, scale: 0 };

@@ -42,9 +42,28 @@ pub struct Object {
     pub not_selected: Vec<Condition>,
 }
 
+/// A side of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Source,
+    Destination,
+}
+
+impl Origin {
+    /// Returns the opposite side.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+}
+
 /// The table of one side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
+    /// The name of its connection; `None` is the warehouse.
+    pub connection: Option<String>,
     /// As `pipeline.toml` names it: `[catalog.][schema.]table`.
     pub table: String,
     /// The column of the key.
@@ -111,10 +130,7 @@ pub struct Cell<'v> {
 impl Field {
     /// Compares the values of a record, from the side that has authority.
     pub fn compare(&self, source: Cell<'_>, destination: Cell<'_>) -> Verdict {
-        let mapped = match source.value {
-            Value::Text(text) => self.map.get(text.trim_matches(' ')).map(|value| Value::Text(value.clone())),
-            _ => None,
-        };
+        let mapped = self.mapped(source.value);
         let source = Cell { value: mapped.as_ref().unwrap_or(source.value), ..source };
         let (decides, other) = match self.authority {
             Authority::Source => (source, destination),
@@ -128,6 +144,14 @@ impl Field {
             }
             (verdict, _) => verdict,
         }
+    }
+}
+
+impl Field {
+    /// The destination's value for a value of the source, if it is mapped.
+    pub(super) fn mapped(&self, source: &Value) -> Option<Value> {
+        let Value::Text(text) = source else { return None };
+        self.map.get(text.trim_matches(' ')).map(|value| Value::Text(value.clone()))
     }
 }
 

@@ -12,7 +12,7 @@ use super::look::{Confirmed, Look, Wrong, digest};
 use super::object::{Cell, Field, Object};
 use super::sent::Sent;
 use super::statements::{MOST_JUDGED, MOST_SHOWN, Statements};
-use super::value::value_text;
+use super::value::{flag, value_text};
 use super::verdict::{Broken, Class, Fault, NotCompared, Reason, Rule, Verdict};
 use crate::classify::ErrorClass;
 use crate::sql::{Answer, Error, Row, Value};
@@ -145,23 +145,42 @@ pub struct Record {
 
 /// The judged rows among those that differ in SQL.
 #[derive(Default)]
-struct Judged {
-    rows: u64,
-    different: u64,
-    not_evaluated: u64,
-    equal_normalised: u64,
-    equal: u64,
+pub(super) struct Judged {
+    pub(super) rows: u64,
+    pub(super) different: u64,
+    pub(super) not_evaluated: u64,
+    pub(super) equal_normalised: u64,
+    pub(super) equal: u64,
 }
 
 /// A wrong row whose fault is not yet found: that depends on how many rows differ in its fields.
-struct Suspect {
+pub(super) struct Suspect {
     clues: Clues,
     rejected: Option<ErrorClass>,
     digest: u64,
     /// A bit for each wrong field, by its place.
     places: u128,
     /// The key and the wrong fields, if they are shown.
-    shown: Option<(String, Vec<Compared>)>,
+    pub(super) shown: Option<(String, Vec<Compared>)>,
+}
+
+impl Suspect {
+    /// A row with this key and these clues, and its wrong fields.
+    pub(super) fn of(object: &Object, sent: &Sent, key: String, clues: Clues, fields: Vec<Compared>) -> Self {
+        let place = |field: &Compared| object.fields.iter().position(|one| one.destination == field.field);
+        let rejected = sent.rejected.get(&key).copied();
+        Self {
+            clues: Clues { rejected: rejected.is_some(), ..clues },
+            rejected,
+            digest: digest(
+                clues.class,
+                &key,
+                fields.iter().map(|one| (one.field.as_str(), &one.source, &one.destination)),
+            ),
+            places: fields.iter().filter_map(place).fold(0, |places, place| places | 1 << place),
+            shown: Some((key, fields)),
+        }
+    }
 }
 
 impl Reconciliation {
@@ -261,22 +280,13 @@ impl Reconciliation {
                 continue;
             }
             let key = shown_key(&row);
-            let place =
-                |field: &Compared| object.fields.iter().position(|one| one.destination == field.field);
-            let rejected = sent.rejected.get(&key).copied();
-            let is_shown = *shown < MOST_SHOWN;
-            *shown += usize::from(is_shown);
-            suspects.push(Suspect {
-                clues: Clues { rejected: rejected.is_some(), ..clues(object, &row, class, &fields)? },
-                rejected,
-                digest: digest(
-                    class,
-                    &key,
-                    fields.iter().map(|one| (one.field.as_str(), &one.source, &one.destination)),
-                ),
-                places: fields.iter().filter_map(place).fold(0, |places, place| places | 1 << place),
-                shown: is_shown.then_some((key, fields)),
-            });
+            let clues = clues(object, &row, class, &fields)?;
+            let mut suspect = Suspect::of(object, sent, key, clues, fields);
+            match *shown < MOST_SHOWN {
+                true => *shown += 1,
+                false => suspect.shown = None,
+            }
+            suspects.push(suspect);
         }
         let fetched = |class: Class| {
             counts.get(&class).map_or(0, |(fetched, _)| u64::try_from(*fetched).unwrap_or(u64::MAX))
@@ -301,7 +311,7 @@ impl Reconciliation {
     }
 
     /// Finds the fault of each wrong row, and counts them with the rows that are apart.
-    fn find_faults(&mut self, suspects: Vec<Suspect>) {
+    pub(super) fn find_faults(&mut self, suspects: impl IntoIterator<Item = Suspect>) {
         let is_systematic = |field: &&FieldCount| {
             field.different >= SYSTEMATIC_ROWS && field.different * 100 >= self.joined * SYSTEMATIC_PERCENT
         };
@@ -336,7 +346,7 @@ impl Reconciliation {
         self.add_fault(Fault::AmbiguousKey, self.source.ambiguous + self.destination.ambiguous);
     }
 
-    fn add_fault(&mut self, fault: Fault, rows: u64) {
+    pub(super) fn add_fault(&mut self, fault: Fault, rows: u64) {
         if rows > 0 {
             *self.faults.entry(fault).or_default() += rows;
         }
@@ -370,7 +380,7 @@ impl Reconciliation {
     }
 
     /// Judges the fields of a row that differ in SQL, and returns those that are not equal.
-    fn judge_row(
+    pub(super) fn judge_row(
         &mut self,
         object: &Object,
         row: &Row<'_>,
@@ -415,7 +425,7 @@ impl Reconciliation {
     }
 
     /// Checks that every row is in exactly one class.
-    fn check(&self) -> Result<(), Broken> {
+    pub(super) fn check(&self) -> Result<(), Broken> {
         let Self { source, destination, joined, .. } = self;
         let apart = |side: &SideCount| side.null_keys + side.ambiguous;
         let of_source = apart(source) + joined + self.missing + self.missing_pending + self.not_selected;
@@ -526,8 +536,14 @@ pub fn read_records(object: &Object, key: &str, sent: &Sent, answer: &Answer) ->
 }
 
 /// Reads what is known of a row. `fields` are its judged fields; one that is not among them is equal.
-fn clues(object: &Object, row: &Row<'_>, class: Class, fields: &[Compared]) -> Result<Clues, Error> {
-    let flag = |name: &str| Ok::<_, Error>(row.get::<Option<i64>>(name)?.map(|flag| flag == 1));
+pub(super) fn clues(
+    object: &Object,
+    row: &Row<'_>,
+    class: Class,
+    fields: &[Compared],
+) -> Result<Clues, Error> {
+    // SQLite may give a flag as text, if it is NULL in the first row.
+    let flag = |name: &str| row.value(name).map(|value| flag(value).unwrap_or(None));
     // The field by which the syncs write the source's time of change.
     let version = object.fields.iter().find(|field| {
         matches!(field.kind, Kind::Instant) && object.source.changed.as_ref() == Some(&field.source)
@@ -575,13 +591,16 @@ fn count(row: &Row<'_>, name: &str) -> Result<u64, Error> {
     Ok(u64::try_from(row.get::<i64>(name)?).unwrap_or(0))
 }
 
-/// Without the trailing zeros of a whole number that was compared as a decimal.
 fn shown_key(row: &Row<'_>) -> String {
-    match row.value("k") {
-        Ok(Value::Decimal(number)) if number.as_str().contains('.') => {
+    row.value("k").map(key_text).unwrap_or_default()
+}
+
+/// Without the trailing zeros of a whole number that was compared as a decimal.
+pub(super) fn key_text(key: &Value) -> String {
+    match key {
+        Value::Decimal(number) if number.as_str().contains('.') => {
             number.as_str().trim_end_matches('0').trim_end_matches('.').to_owned()
         }
-        Ok(key) => value_text(key).unwrap_or_default(),
-        Err(_) => String::new(),
+        key => value_text(key).unwrap_or_default(),
     }
 }

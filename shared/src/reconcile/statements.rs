@@ -4,7 +4,7 @@
 //! Values that differ in that form are fetched, up to a cap, and judged by [`compare`](super::compare()).
 
 use super::kind::{KeyKind, Kind};
-use super::object::{Field, Object, Side};
+use super::object::{Field, Object, Origin, Side};
 use super::sent::Horizon;
 use super::verdict::Rule;
 use crate::data_checks::{Condition, Literal, Predicate, bound_to, condition_sql, object_name, placeholder};
@@ -30,12 +30,21 @@ pub struct Statements<'o> {
 /// Counts of values that are equal in the safe form and written differently: the column, and the rule.
 pub(super) type Normalised = (String, Rule);
 
+/// The columns of [`Statements::rows_of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Keys,
+    Values,
+}
+
 /// The columns of a side beside its key.
 #[derive(Clone, Copy, PartialEq)]
 enum Purpose {
     Keys,
     Counts,
     Values,
+    /// Values and states, without a form that engines share.
+    Stream,
 }
 
 impl<'o> Statements<'o> {
@@ -168,9 +177,7 @@ impl<'o> Statements<'o> {
         columns.push(format!("CASE WHEN s.u = 1{filtered} THEN 1 ELSE 0 END AS left_out"));
         let deleted = match &destination.deleted {
             Some(column) => {
-                let is_set =
-                    Condition { column: column.clone(), holds: Predicate::Equals(Literal::Boolean(true)) };
-                let only = format!(" WHERE {}", condition_sql(self.dialect, "t", &is_set, values)?);
+                let only = format!(" WHERE {}", self.is_deleted(column, values)?);
                 format!("CASE WHEN {} THEN 1 ELSE 0 END", elsewhere(destination, &only, "h", "s")?)
             }
             None => "0".to_owned(),
@@ -207,6 +214,82 @@ impl<'o> Statements<'o> {
             of_key(&destination),
         );
         Ok(Some(self.settled_at(bound_to(self.statement("one key", sql), &values))))
+    }
+
+    /// Counts the rows of one side (`n`), and for a declared copy of the destination reads when it last synced (`copied`).
+    pub fn size_of(&self, origin: Origin) -> Result<Statement, BadName> {
+        let mut values = Vec::new();
+        let side = self.side(origin == Origin::Source, Purpose::Keys, &mut values)?;
+        let mut columns = format!("(SELECT COUNT(*) FROM {side} AS x) AS n");
+        let destination = &self.object.destination;
+        if let Some(synced) = destination.synced.as_ref().filter(|_| origin == Origin::Destination) {
+            let (synced, table) = (self.column(synced)?, object_name(self.dialect, &destination.table)?);
+            columns.push_str(&format!(", (SELECT MAX({synced}) FROM {table} AS t) AS copied"));
+        }
+        Ok(bound_to(self.statement("size", format!("SELECT {columns}")), &values))
+    }
+
+    /// Selects rows of one side for [`Streams`](super::Streams), all or those of one key: the key, its state if that is declared
+    /// (the sum of 1 if it is pending, 2 if not selected, 4 if late, 8 if late without a run), the values of each field, and the
+    /// clues: the time of the last change, and whether an integration user made it.
+    pub fn rows_of(&self, origin: Origin, content: Content, of: Option<&str>) -> Result<Statement, BadName> {
+        let is_source = origin == Origin::Source;
+        // The copy is in another database.
+        let mut object = self.object.clone();
+        object.destination.synced = None;
+        let mut values = Vec::new();
+        let side = Statements { object: &object, ..*self }.side(is_source, Purpose::Stream, &mut values)?;
+        let mut columns = vec!["x.k".to_owned()];
+        if content == Content::Values {
+            if Self::has_state(&object, origin) {
+                columns.push("x.p + 2 * x.u + 4 * x.l + 8 * x.n AS state".to_owned());
+            }
+            for (place, field) in self.fields() {
+                columns.push(format!("x.v{place}"));
+                columns.extend(field.currency.as_ref().map(|_| format!("x.c{place}")));
+            }
+            let side = if is_source { &object.source } else { &object.destination };
+            columns.extend(side.changed.as_ref().map(|_| "x.changed_at".to_owned()));
+            columns.extend(side.modified_by.as_ref().map(|_| "x.b, x.by_user".to_owned()));
+        }
+        let mut sql = format!("SELECT {} FROM {side} AS x", columns.join(", "));
+        if let Some(wanted) = of.and_then(|wanted| key_value(object.key, wanted)) {
+            sql.push_str(&format!(" WHERE x.k = {}", placeholder(&mut values, wanted)));
+        }
+        let statement = bound_to(self.statement("rows", sql), &values);
+        Ok(if is_source { self.settled_at(statement) } else { statement })
+    }
+
+    /// Selects the keys that a side has in rows which do not count: all of the source, if it has a filter; those that the
+    /// destination marks as deleted; of them only a certain one, if it is given. `None` if the object declares neither.
+    pub fn hidden_keys(&self, origin: Origin, of: Option<&str>) -> Result<Option<Statement>, BadName> {
+        let Object { source, destination, key, .. } = self.object;
+        let mut values = Vec::new();
+        let (side, only) = match (origin, &destination.deleted) {
+            (Origin::Source, _) if !source.filter.is_empty() => (source, String::new()),
+            (Origin::Destination, Some(column)) => {
+                (destination, format!(" WHERE {}", self.is_deleted(column, &mut values)?))
+            }
+            _ => return Ok(None),
+        };
+        let k = self.key_form(*key, &self.column(&side.key)?);
+        let table = object_name(self.dialect, &side.table)?;
+        let mut sql = format!("SELECT x.k FROM (SELECT {k} AS k FROM {table} AS t{only}) AS x");
+        if let Some(wanted) = of.and_then(|wanted| key_value(*key, wanted)) {
+            sql.push_str(&format!(" WHERE x.k = {} LIMIT 1", placeholder(&mut values, wanted)));
+        }
+        Ok(Some(bound_to(self.statement("hidden keys", sql), &values)))
+    }
+
+    fn is_deleted(&self, column: &str, values: &mut Vec<ParameterValue>) -> Result<String, BadName> {
+        let is_set =
+            Condition { column: column.to_owned(), holds: Predicate::Equals(Literal::Boolean(true)) };
+        condition_sql(self.dialect, "t", &is_set, values)
+    }
+
+    /// Returns whether rows of a side have a state in [`rows_of`](Self::rows_of).
+    pub(super) fn has_state(object: &Object, origin: Origin) -> bool {
+        origin == Origin::Source && (object.source.changed.is_some() || !object.not_selected.is_empty())
     }
 
     /// Returns the columns that count values equal in the safe form and written differently, with the rule of each.
@@ -329,7 +412,7 @@ impl<'o> Statements<'o> {
             columns.push(self.pending(side)?);
             columns.push(self.unselected(values)?);
         }
-        if purpose == Purpose::Values {
+        if matches!(purpose, Purpose::Values | Purpose::Stream) {
             if let Some(changed) = &side.changed {
                 columns.push(format!("{} AS changed_at", self.column(changed)?));
             }
@@ -347,16 +430,18 @@ impl<'o> Statements<'o> {
                 ));
             }
         }
-        if is_source && purpose == Purpose::Counts {
+        if is_source && matches!(purpose, Purpose::Counts | Purpose::Stream) {
             columns.extend(self.late(values)?);
         }
         for (place, field) in self.fields().filter(|_| purpose != Purpose::Keys) {
             let name = if is_source { &field.source } else { &field.destination };
             let column = self.column(name)?;
-            let (form, raw) = self.field_form(field, &column, is_source, values);
-            columns.push(format!("{form} AS f{place}"));
-            columns.extend(raw.map(|raw| format!("{raw} AS r{place}")));
-            if purpose == Purpose::Values {
+            if purpose != Purpose::Stream {
+                let (form, raw) = self.field_form(field, &column, is_source, values);
+                columns.push(format!("{form} AS f{place}"));
+                columns.extend(raw.map(|raw| format!("{raw} AS r{place}")));
+            }
+            if matches!(purpose, Purpose::Values | Purpose::Stream) {
                 columns.push(format!("{column} AS v{place}"));
             }
             if let Some((of_source, of_destination)) = &field.currency {

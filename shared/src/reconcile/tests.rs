@@ -1,4 +1,5 @@
 pub(crate) mod planted;
+mod streams;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;

@@ -179,10 +179,26 @@ pub enum NotCompared {
         minute_utc(*copied), words(*limit), minute_utc(*newest)
     )]
     Stale { copied: Timestamp, newest: Timestamp, limit: SignedDuration },
+    /// One of the two databases cannot be read.
+    #[error("connection {name}: {problem}")]
+    Connection { name: String, problem: String },
     #[error("pipeline.toml: {0}")]
     BadName(#[from] BadName),
     #[error(transparent)]
     Unreadable(#[from] Error),
     #[error(transparent)]
     Broken(#[from] Broken),
+}
+
+impl NotCompared {
+    /// Names the connection that failed, unless it is the warehouse.
+    #[must_use]
+    pub fn of(self, connection: Option<&str>) -> Self {
+        match (self, connection) {
+            (Self::Unreadable(error), Some(name)) => {
+                Self::Connection { name: name.to_owned(), problem: error.to_string() }
+            }
+            (why, _) => why,
+        }
+    }
 }

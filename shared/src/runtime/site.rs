@@ -16,7 +16,9 @@ use crate::aws::topic::Topic;
 use crate::aws::{AwsError, ConnectError, Sdk};
 use crate::census;
 use crate::observation::Unread;
+use crate::observe::objects::Databases;
 use crate::pipeline::{self, Pipeline};
+use crate::reconcile::Object;
 use crate::warehouse::{Limits, Warehouse};
 
 /// A function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
@@ -134,17 +136,34 @@ impl Site {
         limits: Limits,
         round_limit: Duration,
     ) -> Result<Result<Warehouse, String>, AwsError> {
+        let access = self.access(declared, limits, round_limit);
+        finding_or_failure(warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await)
+    }
+
+    /// Opens the warehouse as [`warehouse`](Self::warehouse) does, and the connections that objects need.
+    pub async fn databases(
+        &self,
+        declared: &pipeline::Warehouse,
+        objects: &[&Object],
+        limits: Limits,
+        round_limit: Duration,
+    ) -> Result<Result<Databases, String>, AwsError> {
+        let access = self.access(declared, limits, round_limit);
+        let http = self.sdk.http.clone();
+        finding_or_failure(
+            warehouse::open_databases(&self.pipeline, objects, &access, &self.secrets, http).await,
+        )
+    }
+
+    fn access<'s>(
+        &'s self,
+        warehouse: &'s pipeline::Warehouse,
+        limits: Limits,
+        round_limit: Duration,
+    ) -> Access<'s> {
         let (secret, base_url) = (self.setting(env::WAREHOUSE_SECRET), self.optional(env::DATABRICKS_URL));
         // Slightly less than the round has, so that a warehouse that does not start is reported as such.
-        let start_limit = round_limit.mul_f64(0.9);
-        let access = Access { warehouse: declared, secret, base_url, limits, start_limit };
-        match warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await {
-            Ok(warehouse) => Ok(Ok(warehouse)),
-            Err(warehouse::Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => {
-                Err(error)
-            }
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        Access { warehouse, secret, base_url, limits, start_limit: round_limit.mul_f64(0.9) }
     }
 
     /// Pings the external heartbeat monitor after a good round, if one is configured.
@@ -153,6 +172,14 @@ impl Site {
         if let Err(error) = heartbeat::beat(&self.sdk.http, &self.secrets, secret, now).await {
             tracing::error!(%error, "heartbeat ping failed");
         }
+    }
+}
+
+fn finding_or_failure<T>(opened: Result<T, warehouse::Error>) -> Result<Result<T, String>, AwsError> {
+    match opened {
+        Ok(opened) => Ok(Ok(opened)),
+        Err(warehouse::Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

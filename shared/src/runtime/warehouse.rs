@@ -14,7 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::secrets::{SecretError, SecretStore};
-use crate::pipeline;
+use crate::observe::objects::Databases;
+use crate::pipeline::{self, Pipeline};
+use crate::reconcile::Object;
 use crate::sql::{self, Answer, Dialect, ErrorKind, Statement};
 use crate::warehouse::{
     DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
@@ -77,6 +79,36 @@ pub async fn open(
 ) -> Result<Warehouse, Error> {
     let text = secrets.text(access.secret).await?;
     Ok(Warehouse::open(settings(access, &text)?, http)?)
+}
+
+/// Returns the name of a connection's secret: beside that of the warehouse, such as `syncwatch/connection-crm`.
+pub fn connection_secret(warehouse_secret: &str, name: &str) -> String {
+    let folder =
+        warehouse_secret.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
+    format!("{folder}connection-{name}")
+}
+
+/// Opens the warehouse, and the connections that objects need; `access` is that of the warehouse. A connection that cannot be
+/// opened fails only its objects.
+pub async fn open_databases(
+    pipeline: &Pipeline,
+    objects: &[&Object],
+    access: &Access<'_>,
+    secrets: &SecretStore,
+    http: reqwest::Client,
+) -> Result<Databases, Error> {
+    let mut connections = BTreeMap::new();
+    let sides = objects.iter().flat_map(|object| [&object.source, &object.destination]);
+    for name in sides.filter_map(|side| side.connection.as_ref()) {
+        let Some(warehouse) = pipeline.connections.get(name).filter(|_| !connections.contains_key(name))
+        else {
+            continue;
+        };
+        let secret = &connection_secret(access.secret, name);
+        let opened = open(&Access { warehouse, secret, ..*access }, secrets, http.clone()).await;
+        connections.insert(name.clone(), opened.map_err(|error| error.to_string()));
+    }
+    Ok(Databases { warehouse: open(access, secrets, http).await?, connections })
 }
 
 /// The name, in a timeout, of a whole round.
@@ -269,6 +301,12 @@ mod tests {
         for settings in [token, principal] {
             assert!(!format!("{settings:?}").contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn secret_of_a_connection_is_beside_that_of_the_warehouse() {
+        assert_eq!(connection_secret("syncwatch/warehouse", "crm"), "syncwatch/connection-crm");
+        assert_eq!(connection_secret("warehouse", "crm"), "connection-crm");
     }
 
     #[test]

@@ -202,6 +202,21 @@ impl Value {
             Kind::Timestamp => Self::Timestamp(parse_timestamp(text, zone)?),
         })
     }
+
+    /// Reads an engine's text by the type of its column.
+    pub(crate) fn read(dialect: Dialect, kind: Kind, text: &str, zone: &TimeZone) -> Self {
+        // SQLite types values, not columns: a value may differ from its column's first one.
+        let of_itself = || {
+            let number =
+                [Kind::Integer, Kind::Double].into_iter().find_map(|kind| Self::parse(kind, text, zone));
+            number.unwrap_or_else(|| Self::Text(text.to_owned()))
+        };
+        match Self::parse(kind, text, zone) {
+            Some(value) => value,
+            None if dialect == Dialect::Sqlite => of_itself(),
+            None => Self::Unreadable,
+        }
+    }
 }
 
 impl Kind {

@@ -19,6 +19,7 @@
 //! ```
 
 mod answer;
+mod block;
 pub mod bulk;
 mod columns;
 mod dialect;
@@ -29,6 +30,7 @@ mod read_only;
 mod statement;
 
 pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
+pub use block::{Block, Sink};
 pub use columns::{Columns, Unreadable};
 pub use dialect::{BadName, Dialect};
 pub use error::{Error, ErrorKind, render};

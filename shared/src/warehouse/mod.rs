@@ -31,7 +31,7 @@ mod settings;
 
 use serde::Serialize;
 
-use crate::sql::{Answer, Dialect, Error, Statement, render};
+use crate::sql::{Answer, Dialect, Error, Sink, Statement, render};
 
 pub use databricks::Databricks;
 #[cfg(feature = "odbc")]
@@ -97,6 +97,16 @@ impl Warehouse {
             Self::Databricks(databricks) => databricks.query(statement).await,
             #[cfg(feature = "odbc")]
             Self::Odbc(odbc) => odbc.query(statement).await,
+        }
+    }
+
+    /// Runs a statement that only reads, and hands on its rows as they arrive, in bounded memory, until the sink breaks. Never
+    /// retries once rows were handed on. The limit on rows is that of Databricks only.
+    pub async fn stream(&self, statement: &Statement, sink: Sink) -> Result<(), Error> {
+        match self {
+            Self::Databricks(databricks) => databricks.stream(statement, sink).await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(odbc) => odbc.stream(statement, sink).await,
         }
     }
 

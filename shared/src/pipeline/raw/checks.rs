@@ -122,7 +122,7 @@ macro_rules! unused {
 
 /// The reader of a driver's keys.
 #[derive(Clone, Copy)]
-struct Driver(fn(&mut Validation, &RawWarehouse) -> Option<Warehouse>);
+struct Driver(fn(&mut Validation, &RawWarehouse, &str) -> Option<Warehouse>);
 
 impl Words for Driver {
     const ALL: &'static [(&'static str, Self)] =
@@ -157,33 +157,49 @@ impl RawCheck {
 }
 
 impl Validation {
-    pub(super) fn warehouse(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
-        let Driver(read) = self.word(&raw.driver, "warehouse.driver")?;
-        read(self, raw)
+    /// Reads the table of this name.
+    pub(super) fn warehouse(&mut self, raw: &RawWarehouse, name: &str) -> Option<Warehouse> {
+        let Driver(read) = self.word(&raw.driver, &format!("{name}.driver"))?;
+        read(self, raw, name)
     }
 
-    fn databricks(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
+    pub(super) fn connection(&mut self, name: &Text, raw: &RawWarehouse) {
+        let key = format!("connections.{}", name.get_ref());
+        let named = self.name(name, "connections");
+        if let Some(warehouse) = self.warehouse(raw, &key) {
+            self.connections.insert(named, warehouse);
+        }
+    }
+
+    fn databricks(&mut self, raw: &RawWarehouse, name: &str) -> Option<Warehouse> {
         if let Some(dialect) = &raw.dialect {
-            self.refuse(dialect, "warehouse.dialect", "not used by driver \"databricks\"", "remove it");
+            self.refuse(
+                dialect,
+                &format!("{name}.dialect"),
+                "not used by driver \"databricks\"",
+                "remove it",
+            );
         }
         let remedy = "add the workspace's host, such as \"dbc-1.cloud.databricks.com\"";
-        let host = self.given(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
-        let name = host.get_ref();
-        if !name.contains('.') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') {
+        let host = self.given(raw.host.as_ref(), &raw.driver, &format!("{name}.host"), remedy)?;
+        let host_name = host.get_ref();
+        if !host_name.contains('.')
+            || !host_name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        {
             let remedy = "use the host only, such as \"dbc-1.cloud.databricks.com\"";
-            self.refuse(host, "warehouse.host", "invalid host name", remedy);
+            self.refuse(host, &format!("{name}.host"), "invalid host name", remedy);
         }
         let (id, at, key) = match (&raw.warehouse_id, &raw.http_path) {
-            (Some(id), None) => (id.get_ref().as_str(), id, "warehouse.warehouse_id"),
+            (Some(id), None) => (id.get_ref().as_str(), id, &format!("{name}.warehouse_id")),
             (None, Some(path)) => {
                 let id = path.get_ref().strip_prefix("/sql/1.0/warehouses/");
-                (id.unwrap_or_default(), path, "warehouse.http_path")
+                (id.unwrap_or_default(), path, &format!("{name}.http_path"))
             }
             _ => {
                 let remedy = "set exactly one";
                 self.refuse(
                     &raw.driver,
-                    "warehouse.warehouse_id",
+                    &format!("{name}.warehouse_id"),
                     "neither or both of warehouse_id and http_path",
                     remedy,
                 );
@@ -194,20 +210,20 @@ impl Validation {
             let remedy = "use the warehouse's id, or its path \"/sql/1.0/warehouses/<id>\"";
             self.refuse(at, key, format!("found \"{}\"", at.get_ref()), remedy);
         }
-        Some(Warehouse::Databricks { host: name.clone(), warehouse_id: id.to_owned() })
+        Some(Warehouse::Databricks { host: host_name.clone(), warehouse_id: id.to_owned() })
     }
 
-    fn odbc(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
+    fn odbc(&mut self, raw: &RawWarehouse, name: &str) -> Option<Warehouse> {
         let RawWarehouse { host, warehouse_id, http_path, .. } = raw;
         for (given, key) in [(host, "host"), (warehouse_id, "warehouse_id"), (http_path, "http_path")] {
             if let Some(given) = given {
                 let remedy = "put it into the warehouse's secret, as part of the connection";
-                self.refuse(given, &format!("warehouse.{key}"), "not used by driver \"odbc\"", remedy);
+                self.refuse(given, &format!("{name}.{key}"), "not used by driver \"odbc\"", remedy);
             }
         }
         let (dialect, remedy) = (raw.dialect.as_ref(), allowed::<Dialect>(""));
-        let dialect = self.given(dialect, &raw.driver, "warehouse.dialect", &remedy)?;
-        Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
+        let dialect = self.given(dialect, &raw.driver, &format!("{name}.dialect"), &remedy)?;
+        Some(Warehouse::Odbc { dialect: self.word(dialect, &format!("{name}.dialect"))? })
     }
 
     /// Reads the tables of the snapshot. The view has no default, and the log of compared objects is in the audit log's schema.

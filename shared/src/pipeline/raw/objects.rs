@@ -42,6 +42,7 @@ pub(super) struct RawObject {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSide {
+    connection: Option<Text>,
     table: Text,
     synced: Option<Text>,
     deleted: Option<Text>,
@@ -189,7 +190,14 @@ impl Validation {
 
     fn side(&mut self, raw: &RawSide, key: &Text, changed: Option<&Text>, which: &str) -> Side {
         let at = |name: &str| format!("objects.{which}.{name}");
-        Side {
+        let connection =
+            raw.connection.as_ref().map(|name| self.declared_connection(name, &at("connection")));
+        let of_warehouse = self.dialect;
+        if let Some(connection) = connection.as_ref().and_then(|name| self.connections.get(name)) {
+            self.dialect = connection.dialect();
+        }
+        let side = Side {
+            connection,
             table: self.object(&raw.table, &at("table")),
             key: self.column(key, &format!("objects.key.{which}")),
             filter: self.conditions(&raw.filter, &at("where")),
@@ -197,7 +205,9 @@ impl Validation {
             synced: raw.synced.as_ref().map(|column| self.column(column, &at("synced"))),
             deleted: raw.deleted.as_ref().map(|column| self.column(column, &at("deleted"))),
             modified_by: self.modified_by(raw),
-        }
+        };
+        self.dialect = of_warehouse;
+        side
     }
 
     fn modified_by(&mut self, raw: &RawSide) -> Option<ModifiedBy> {
@@ -247,6 +257,21 @@ impl Validation {
             let remedy = "add synced to the destination, the time of a row's last sync, or remove it";
             self.refuse(limit, "objects.copy_limit", "without synced", remedy);
         }
+    }
+
+    fn declared_connection(&mut self, name: &Text, key: &str) -> String {
+        if !self.connections.contains_key(name.get_ref()) {
+            let found = format!("unknown connection \"{}\"", name.get_ref());
+            let remedy = match self.connections.is_empty() {
+                true => "add [connections.NAME] with its driver, or remove it for the warehouse".to_owned(),
+                false => {
+                    let names = or_use(self.connections.keys().map(String::as_str));
+                    names.trim_start_matches(", or ").to_owned()
+                }
+            };
+            self.refuse(name, key, found, remedy);
+        }
+        name.get_ref().clone()
     }
 
     fn field(&mut self, mut raw: RawField) -> Option<Field> {

@@ -17,6 +17,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use super::settings::{DatabricksSettings, Limits, SettingsError};
 use super::{WAKING, WARM_UP, WarmUp};
 use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
 use crate::http::{ATTEMPT, Call, Repeat};
-use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement, Value};
+use crate::sql::{self, Answer, Block, Dialect, Error, ErrorKind, Sink, Statement, Value};
 use transport::Transport;
 use wire::{Outcome, State, shape};
 
@@ -204,17 +205,65 @@ impl Databricks {
         outcome: Outcome,
         budget: &RetryBudget,
     ) -> Result<Answer, ErrorKind> {
+        let manifest = wire::Manifest::parse(&outcome)?;
+        let mut rows = Rows { manifest: &manifest, settings: &self.settings, rows: Vec::new(), bytes: 0 };
+        self.chunks(statement, &outcome, &manifest, budget, |chunk| {
+            rows.take_chunk(chunk).map(ControlFlow::Continue)
+        })
+        .await?;
+        let Rows { rows, .. } = rows;
+        Ok(Answer::new(
+            statement,
+            Dialect::Databricks,
+            manifest.columns.into_iter().map(|c| c.column).collect(),
+            rows,
+        ))
+    }
+
+    /// Runs a statement that only reads, and hands on each chunk of its answer.
+    pub(super) async fn stream(&self, statement: &Statement, mut sink: Sink) -> Result<(), Error> {
+        let budget = self.budget(self.settings.retry_budget);
+        let streamed = async {
+            let outcome = self.run(statement, Repeat::Safe, &budget).await?;
+            let manifest = wire::Manifest::parse(&outcome)?;
+            let (columns, zones) = manifest.columns_and_zones(&self.settings.time_zone);
+            self.chunks(statement, &outcome, &manifest, &budget, |chunk| {
+                let rows = wire::rows_of(chunk)?;
+                let cells = manifest.cells(rows)?;
+                let block = Block { dialect: Dialect::Databricks, columns: &columns, zones: &zones, cells };
+                Ok(sink(&block).map_continue(|()| rows.len()))
+            })
+            .await
+        };
+        streamed.await.map_err(|kind| kind.of(statement.label()))
+    }
+
+    /// Passes each chunk of an answer on, until `take` breaks; it returns the number of rows.
+    async fn chunks(
+        &self,
+        statement: &Statement,
+        outcome: &Outcome,
+        manifest: &wire::Manifest,
+        budget: &RetryBudget,
+        mut take: impl FnMut(&Json) -> Result<ControlFlow<(), usize>, ErrorKind>,
+    ) -> Result<(), ErrorKind> {
         if outcome.state == State::Closed {
             return Err(shape("status.state", "CLOSED, its result is no longer kept"));
         }
-        let manifest = wire::Manifest::parse(&outcome)?;
-        let mut rows = Rows { manifest: &manifest, settings: &self.settings, rows: Vec::new(), bytes: 0 };
-        let mut next = rows.take_chunk(outcome.result())?;
-        let mut chunks = 1;
+        let (mut rows, mut chunks) = (0, 1);
+        let mut next = wire::next_chunk(outcome.result());
+        match take(outcome.result())? {
+            ControlFlow::Continue(taken) => rows += taken,
+            ControlFlow::Break(()) => return Ok(()),
+        }
         while let Some(chunk) = next {
             let call = Call::get(format!("{STATEMENTS}/{}/result/chunks/{chunk}", outcome.id));
             let answer = self.transport.send(statement, &call, budget).await?;
-            next = rows.take_chunk(&answer)?;
+            next = wire::next_chunk(&answer);
+            match take(&answer)? {
+                ControlFlow::Continue(taken) => rows += taken,
+                ControlFlow::Break(()) => return Ok(()),
+            }
             chunks += 1;
             // A server whose chunks go back would loop forever.
             if next.is_some_and(|next| next <= chunk) {
@@ -222,21 +271,15 @@ impl Databricks {
             }
         }
         if manifest.truncated {
-            return Err(rows.too_large());
+            return Err(too_large(&self.settings));
         }
         if manifest.chunks.is_some_and(|declared| declared > chunks) {
             return Err(shape("next_chunk_index", "nothing, although there are more chunks"));
         }
-        let Rows { rows, .. } = rows;
-        if manifest.rows.is_some_and(|declared| declared != rows.len()) {
+        if manifest.rows.is_some_and(|declared| declared != rows) {
             return Err(shape("manifest.total_row_count", "not the number of rows that were sent"));
         }
-        Ok(Answer::new(
-            statement,
-            Dialect::Databricks,
-            manifest.columns.into_iter().map(|c| c.column).collect(),
-            rows,
-        ))
+        Ok(())
     }
 }
 
@@ -281,26 +324,27 @@ struct Rows<'r> {
 }
 
 impl Rows<'_> {
-    /// Adds the rows of a chunk, and returns the number of the next one.
-    fn take_chunk(&mut self, chunk: &Json) -> Result<Option<u64>, ErrorKind> {
+    /// Adds the rows of a chunk, and returns their number.
+    fn take_chunk(&mut self, chunk: &Json) -> Result<usize, ErrorKind> {
         let limits = self.settings.limits;
-        for row in wire::rows_of(chunk)? {
+        let rows = wire::rows_of(chunk)?;
+        for row in rows {
             if self.rows.len() >= limits.rows {
                 return Err(ErrorKind::TooManyRows { limit: limits.rows });
             }
             let (values, bytes) = self.manifest.read_row(row, self.rows.len(), &self.settings.time_zone)?;
             self.bytes += bytes;
             if self.bytes > limits.bytes {
-                return Err(self.too_large());
+                return Err(too_large(self.settings));
             }
             self.rows.push(values);
         }
-        Ok(wire::next_chunk(chunk))
+        Ok(rows.len())
     }
+}
 
-    fn too_large(&self) -> ErrorKind {
-        ErrorKind::TooLarge { what: "the answer".to_owned(), limit: self.settings.limits.bytes }
-    }
+fn too_large(settings: &DatabricksSettings) -> ErrorKind {
+    ErrorKind::TooLarge { what: "the answer".to_owned(), limit: settings.limits.bytes }
 }
 
 /// Cancels the statement when its caller stops waiting.

@@ -243,6 +243,38 @@ impl Manifest {
         })
     }
 
+    /// Returns the columns, and for each the zone of its timestamps without an offset.
+    pub(super) fn columns_and_zones(&self, zone: &TimeZone) -> (Vec<Column>, Vec<TimeZone>) {
+        let zone = |column: &TypedColumn| if column.zoneless { TimeZone::UTC } else { zone.clone() };
+        self.columns.iter().map(|column| (column.column.clone(), zone(column))).unzip()
+    }
+
+    /// Returns the texts of some rows, row after row.
+    pub(super) fn cells<'j>(&self, rows: &'j [Json]) -> Result<Vec<Option<&'j [u8]>>, ErrorKind> {
+        let mut all = Vec::with_capacity(rows.len() * self.columns.len());
+        for (index, row) in rows.iter().enumerate() {
+            let texts = self.texts(row, index)?;
+            all.extend(texts.into_iter().map(|text| text.map(str::as_bytes)));
+        }
+        Ok(all)
+    }
+
+    /// Returns the texts of a row.
+    fn texts<'j>(&self, row: &'j Json, index: usize) -> Result<Vec<Option<&'j str>>, ErrorKind> {
+        let place = || format!("result.data_array[{index}]");
+        let cells = row.as_array().ok_or_else(|| shape(place(), kind_of(Some(row))))?;
+        if cells.len() != self.columns.len() {
+            let found = format!("{} values for {} columns", cells.len(), self.columns.len());
+            return Err(shape(place(), found));
+        }
+        let text = |(cell, column): (&'j Json, &TypedColumn)| match cell {
+            Json::Null => Ok(None),
+            Json::String(text) => Ok(Some(text.as_str())),
+            other => Err(shape(format!("{}.{}", place(), column.column.name), kind_of(Some(other)))),
+        };
+        cells.iter().zip(&self.columns).map(text).collect()
+    }
+
     /// Parses a row, and returns its values and their bytes.
     pub(super) fn read_row(
         &self,
@@ -250,28 +282,14 @@ impl Manifest {
         index: usize,
         zone: &TimeZone,
     ) -> Result<(Vec<Value>, usize), ErrorKind> {
-        let place = || format!("result.data_array[{index}]");
-        let cells = row.as_array().ok_or_else(|| shape(place(), kind_of(Some(row))))?;
-        if cells.len() != self.columns.len() {
-            let found = format!("{} values for {} columns", cells.len(), self.columns.len());
-            return Err(shape(place(), found));
-        }
-        let mut bytes = 0;
-        let mut values = Vec::with_capacity(cells.len());
-        for (cell, TypedColumn { column, zoneless }) in cells.iter().zip(&self.columns) {
-            values.push(match cell {
-                Json::Null => Value::Null,
-                Json::String(text) => {
-                    bytes += text.len();
-                    let zone = if *zoneless { &TimeZone::UTC } else { zone };
-                    Value::parse(column.kind, text, zone).unwrap_or(Value::Unreadable)
-                }
-                other => {
-                    return Err(shape(format!("{}.{}", place(), column.name), kind_of(Some(other))));
-                }
-            });
-        }
-        Ok((values, bytes))
+        let texts = self.texts(row, index)?;
+        let bytes = texts.iter().flatten().map(|text| text.len()).sum();
+        let value = |(text, TypedColumn { column, zoneless }): (&Option<&str>, &TypedColumn)| {
+            let Some(text) = text else { return Value::Null };
+            let zone = if *zoneless { &TimeZone::UTC } else { zone };
+            Value::parse(column.kind, text, zone).unwrap_or(Value::Unreadable)
+        };
+        Ok((texts.iter().zip(&self.columns).map(value).collect(), bytes))
     }
 }
 

@@ -20,7 +20,7 @@ use futures::channel::oneshot;
 use futures::lock::Mutex;
 
 use super::settings::{OdbcSettings, SettingsError};
-use crate::sql::{Answer, Dialect, Error, ErrorKind, Statement};
+use crate::sql::{Answer, Dialect, Error, ErrorKind, Sink, Statement};
 use worker::{Session, Worker};
 
 /// The extra wait after a statement's limit, for the more precise error of a driver that enforces the limit itself.
@@ -52,6 +52,11 @@ impl Odbc {
     pub(super) async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
         let asked = statement.clone();
         self.run(statement.label(), move |session| session.query(&asked)).await
+    }
+
+    pub(super) async fn stream(&self, statement: &Statement, sink: Sink) -> Result<(), Error> {
+        let asked = statement.clone();
+        self.run(statement.label(), move |session| session.stream(&asked, sink)).await
     }
 
     pub(super) async fn execute_all(&self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
-use odbc_api::{Connection, ConnectionOptions, environment};
+use odbc_api::handles::StatementImpl;
+use odbc_api::{Connection, ConnectionOptions, CursorImpl, environment};
 use secrecy::ExposeSecret;
 
 use super::diagnose::{self, Failure};
 use super::{bind, connection_string, fetch};
-use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement};
+use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Sink, Statement};
 use crate::warehouse::settings::OdbcSettings;
 
 /// A job for the thread.
@@ -49,6 +50,16 @@ impl Session<'_> {
             first => first,
         };
         answer.map_err(|failure| failure.error)
+    }
+
+    /// Runs a query and hands on its rows. Never retries: some may have been handed on.
+    pub(super) fn stream(&mut self, statement: &Statement, mut sink: Sink) -> Result<(), Error> {
+        let streamed = self.with_connection(statement, |session, connection| {
+            session.execute(connection, statement, |cursor| {
+                fetch::stream(statement, session.settings, cursor, &mut sink)
+            })
+        });
+        streamed.map(|_| ()).map_err(|failure| failure.error)
     }
 
     /// Runs writes, in one transaction if the engine has them. Never retries, so it first tests an idle connection.
@@ -111,13 +122,23 @@ impl Session<'_> {
 
     fn ask(&self, connection: &Connection<'static>, statement: &Statement) -> Result<Answer, Failure> {
         let settings = self.settings;
+        let answer = self.execute(connection, statement, |cursor| fetch::all(statement, settings, cursor))?;
+        Ok(answer.unwrap_or_else(|| Answer::new(statement, settings.dialect, Vec::new(), Vec::new())))
+    }
+
+    /// Executes a statement and reads its answer; `None` if it has none.
+    fn execute<T>(
+        &self,
+        connection: &Connection<'static>,
+        statement: &Statement,
+        read: impl FnOnce(CursorImpl<StatementImpl<'_>>) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        let settings = self.settings;
         let rendered = sql::render(statement, settings.dialect)?;
         let parameters = bind::parameters(&rendered.values, settings);
         let failed = |error| diagnose::running(statement, settings, &error);
-        match connection.execute(&rendered.sql, &parameters[..], self.timeout()).map_err(failed)? {
-            Some(cursor) => fetch::all(statement, settings, cursor),
-            None => Ok(Answer::new(statement, settings.dialect, Vec::new(), Vec::new())),
-        }
+        let cursor = connection.execute(&rendered.sql, &parameters[..], self.timeout()).map_err(failed)?;
+        cursor.map(read).transpose()
     }
 
     fn write(

@@ -97,12 +97,22 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::warehouse`].
     pub fn warehouse_with(&self, time: Duration) -> Result<Warehouse> {
+        Self::warehouse_at(self.port, time)
+    }
+
+    /// Opens the database of the server at a port, which another process may have started.
+    ///
+    /// # Errors
+    /// As [`Postgres::warehouse`].
+    pub fn warehouse_at(port: u16, time: Duration) -> Result<Warehouse> {
         let driver = driver("psqlodbcw.so", "odbc-postgresql")?.display().to_string();
         let password = SecretString::from(PASSWORD);
-        open(
-            OdbcSettings::postgresql(driver, "127.0.0.1", self.port, "postgres", "syncwatch", password),
-            time,
-        )
+        open(OdbcSettings::postgresql(driver, "127.0.0.1", port, "postgres", "syncwatch", password), time)
+    }
+
+    /// Returns the port on which it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The secret for a function that connects as `role`.
