@@ -262,7 +262,7 @@ endif
 destroy: export TF_VAR_zips := $(INFRA_OUT)/zips
 
 .PHONY: secret
-secret: ## Write a secret's value, typed without echo; NAME=census-token|census-webhook|pagerduty|chat|warehouse|heartbeat
+secret: ## Write a secret's value, typed without echo; NAME=census-token|census-webhook|pagerduty|chat|warehouse|heartbeat|connection-<name>
 	@[ -n '$(NAME)' ] || { echo 'Missing: NAME, such as: make secret NAME=census-token' >&2; exit 1; }
 	@command -v aws >/dev/null || { echo 'Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html' >&2; exit 1; }
 	@read -rs -p 'Value of $(or $(SYNCWATCH_PREFIX),syncwatch)/$(NAME): ' value; echo; \

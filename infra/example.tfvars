@@ -17,6 +17,7 @@ alarm_emails = ["data-operations@example.com"]
 # pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/<key>/enqueue"
 # slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
 # heartbeat                = true
+# connections              = ["crm"]
 
 # For an account with a small Lambda quota (README.md):
 # webhook_front                = "http-api"

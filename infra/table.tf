@@ -15,11 +15,16 @@ locals {
     var.mail_identity == null ? [] : ["identity:mail"],
     [for channel in ["pagerduty", "chat"] : "secret:${channel}" if can(regex("(?m)^[^#\\n]*\\b${channel}\\b", local.pipeline_text))],
   )
-  resources = { for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }
+  # Databases beside the warehouse: only the function that compares objects reads their secrets.
+  connections = { for name in var.connections : "secret:connection-${name}" => { name = "${local.prefix}/connection-${name}" } }
+  resources   = merge({ for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }, local.connections)
   functions = {
     for name, function in local.table.functions : name => merge(function, {
       settings    = { for setting, source in function.settings : setting => source if startswith(source, "file:") || contains(keys(local.resources), source) }
-      permissions = [for permission in try(function.permissions, []) : permission if contains(keys(local.resources), permission.resource)]
+      permissions = concat(
+        [for permission in try(function.permissions, []) : permission if contains(keys(local.resources), permission.resource)],
+        [for id in keys(local.connections) : { action = "secretsmanager:GetSecretValue", resource = id } if name == "reconciliation"],
+      )
     })
   }
 

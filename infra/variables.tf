@@ -119,6 +119,18 @@ variable "heartbeat" {
   default     = false
 }
 
+variable "connections" {
+  description = "The names of the connections of pipeline.toml: databases with sides of objects. Each gets a secret for its credentials, such as syncwatch/connection-crm, which only `reconciliation` may read."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.connections : can(regex("^[a-z][a-z0-9-]{0,63}$", name))])
+    error_message = "A connection is named as in pipeline.toml: lower-case letters, digits and hyphens, beginning with a letter."
+  }
+}
+
 variable "webhook_front" {
   description = "The endpoint for Census's webhooks: \"function-url\" (free; throttled by reserved concurrency) or \"http-api\" (a price per request; also throttled by rate)."
   type        = string

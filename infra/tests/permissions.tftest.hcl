@@ -120,6 +120,25 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 }
 
+run "only_reconciliation_reads_the_secrets_of_connections" {
+  variables {
+    connections = ["crm", "erp"]
+  }
+
+  assert {
+    condition = jsonencode(sort(flatten([for name, function in module.function : [for statement in function.made.policy.Statement : "${name} ${join(" ", statement.Action)} ${statement.Resource}" if strcontains(jsonencode(statement.Resource), "connection-")]]))) == jsonencode([
+      "reconciliation secretsmanager:GetSecretValue arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/connection-crm-??????",
+      "reconciliation secretsmanager:GetSecretValue arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/connection-erp-??????",
+    ])
+    error_message = "Another function than reconciliation reads the secret of a connection, or it does not."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.this["secret:connection-crm"].name == "syncwatch/connection-crm"
+    error_message = "A connection has no secret, or one of another name."
+  }
+}
+
 run "publishers_may_use_the_key_of_the_topics" {
   assert {
     condition     = toset(keys(aws_iam_role_policy.publish_encrypted)) == toset([for name, function in local.table.functions : name if contains(function.permissions[*].action, "sns:Publish")])

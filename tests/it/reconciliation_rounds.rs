@@ -14,7 +14,7 @@ use syncwatch::sql::{ParameterValue, Statement};
 use syncwatch::warehouse::Warehouse;
 use syncwatch_cli::warehouse_objects::apply_folder;
 use syncwatch_lab::aws::{
-    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, Schedules,
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec, Schedules, SecretSpec,
 };
 use syncwatch_lab::census::{CensusServer, TOKEN, World};
 use syncwatch_lab::clock::LabClock;
@@ -83,8 +83,11 @@ impl Setup {
         let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
         // The function runs in this process, because time and patience must be arguments.
         table.functions.clear();
-        let value = |id: &ResourceId| match id {
-            id if *id == ResourceId::secret("census-token") => TOKEN.to_owned(),
+        let of_connection = SecretSpec { name: "syncwatch/connection-crm".to_owned(), optional: false };
+        table.resources.insert(ResourceId::secret("connection-crm"), ResourceSpec::Secret(of_connection));
+        let value = |id: &ResourceId| match id.key.as_str() {
+            "census-token" => TOKEN.to_owned(),
+            "connection-crm" => "not yet written".to_owned(),
             _ => secret.to_owned(),
         };
         let secrets = table.resources.keys().filter(|id| id.kind == ResourceKind::Secret);
@@ -274,6 +277,46 @@ async fn failed_object_is_not_evaluated_and_the_others_are_compared() {
     let record = setup.store().last_reconciled("properties").await.unwrap().unwrap();
     assert_eq!((record.at, record.objects["homes"].compared), (Some(night()), None));
     assert_eq!(record.objects["flats"].compared, Some(night()));
+}
+
+/// The source of the flats is in a second database.
+#[tokio::test(flavor = "multi_thread")]
+async fn side_in_another_database_is_compared_and_fails_alone() {
+    let mut setup = Setup::on_sqlite().await;
+    let other = TempDir::new().unwrap();
+    let file = other.path().join("crm.sqlite");
+    let crm = engines::sqlite(&file).unwrap();
+    make_flats(&crm, 99).await;
+    setup.pipeline.connections.insert("crm".to_owned(), setup.pipeline.warehouse.clone().unwrap());
+    let flats = setup.pipeline.objects.iter_mut().find(|object| object.name == "flats").unwrap();
+    flats.source.connection = Some("crm".to_owned());
+
+    let answer = setup.reconcile(night()).await;
+    assert_eq!(answer["compared"], json!(["homes"]), "{answer}");
+    let table = answer["table"].as_str().unwrap();
+    assert!(table.contains("connection crm: ") && table.contains("syncwatch/connection-crm"), "{table}");
+
+    let secret = engines::sqlite_secret(&file, None).unwrap();
+    setup.deployment.put_secret(&ResourceId::secret("connection-crm"), &secret).await.unwrap();
+    let answer = setup.reconcile(night() + hours(1)).await;
+    assert_eq!(answer["compared"], json!(["flats", "homes"]), "{answer}");
+    let table = answer["table"].as_str().unwrap();
+    assert!(table.contains("99 joined, 0 missing, 1 extra, 0 different"), "{table}");
+    assert_eq!(setup.log().await[0], "object/properties/flats/2026-11-24 0 99 of 99");
+}
+
+/// Makes the table of flats in another database, with so many records.
+async fn make_flats(crm: &Warehouse, records: usize) {
+    let table = object_name(crm.dialect(), "crm.rds.flats").unwrap();
+    let create = format!("CREATE TABLE {table} (id VARCHAR(40), name VARCHAR(80), changed TIMESTAMP)");
+    let insert = format!("INSERT INTO {table} VALUES (:id, 'Home ' || :id, :old)");
+    let row = |id: usize| {
+        let statement = Statement::new("a test", insert.clone()).bind("id", id.to_string());
+        statement.bind("old", night() - hours(30))
+    };
+    let rows: Vec<Statement> = (0..records).map(row).collect();
+    crm.execute(&Statement::new("a test", create)).await.unwrap();
+    crm.execute_all(&rows).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
