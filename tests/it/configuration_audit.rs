@@ -1,5 +1,6 @@
 //! The definition that configuration-audit reads and judges, on real engines and a scripted Census.
 
+use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use syncwatch::data_checks::object_name;
 use syncwatch::finding::Finding;
 use syncwatch::http;
 use syncwatch::judge::judge_definition;
-use syncwatch::observe::definition::live;
+use syncwatch::observe::definition::{live, read_declared_views};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Dialect, Statement};
@@ -111,6 +112,48 @@ async fn changed_view_is_found_until_it_is_accepted() {
         let second = accepted(&changed);
         let healthy = found(&pipeline, &second, &seen(&warehouse, &pipeline).await, VIEW).to_string();
         assert!(healthy.ends_with("healthy, as accepted by Ada"), "{healthy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn view_accepted_by_mistake_differs_from_its_file() {
+    const FILE: &str = "-- The model of the sync.
+        create or  replace VIEW ${crm.sfdc_dbx.properties_to_create} as
+        select PROPERTY_ID, company_name FROM ${crm.rds.properties}
+        where status='active';
+        CREATE OR REPLACE VIEW ${crm.sfdc_dbx.of_no_check} AS SELECT 1;";
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
+    fs::create_dir(folder.path().join("warehouse")).unwrap();
+    fs::write(folder.path().join("warehouse/010_properties_to_create.sql"), FILE).unwrap();
+    let sqlite = engines::sqlite(&folder.path().join("warehouse.db")).unwrap();
+    for warehouse in [sqlite, server.warehouse().unwrap()] {
+        let mut pipeline = pipeline(warehouse.dialect());
+        read_declared_views(&mut pipeline, &folder.path().join("pipeline.toml")).unwrap();
+        assert_eq!(pipeline.declared_views.keys().collect::<Vec<_>>(), [VIEW]);
+        make(&warehouse).await;
+        let first = accepted(&seen(&warehouse, &pipeline).await);
+        let same = found(&pipeline, &first, &seen(&warehouse, &pipeline).await, VIEW).to_string();
+        assert!(same.ends_with("healthy, as accepted by Ada"), "{same}");
+
+        select(&warehouse, "property_id, company_name", "sold").await;
+        let changed = seen(&warehouse, &pipeline).await;
+        let mistake = found(&pipeline, &accepted(&changed), &changed, VIEW);
+        if warehouse.dialect() == Dialect::PostgreSql {
+            // Its own rendering of a view cannot be compared with a file.
+            assert!(mistake.to_string().ends_with("healthy, as accepted by Ada"), "{mistake}");
+            let change = found(&pipeline, &first, &changed, VIEW).to_string();
+            assert!(change.contains("warning, text of the view changed"), "{change}");
+        } else {
+            let json = serde_json::to_string(&mistake).unwrap();
+            let text = mistake.to_string();
+            assert!(text.contains("warning, text of the view differs from its file"), "{text}");
+            assert!(json.contains("warehouse-apply --views") && !json.contains("sold"), "{json}");
+        }
+
+        run(&warehouse, &[format!("DROP VIEW {}", object_name(warehouse.dialect(), VIEW).unwrap())]).await;
+        let gone = seen(&warehouse, &pipeline).await;
+        let missing = found(&pipeline, &accepted(&gone), &gone, VIEW).to_string();
+        assert!(missing.contains("error, does not exist, or our account may not read it"), "{missing}");
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::script::query_of;
 use super::{Part, Relation};
 use crate::sql::{Answer, BadName, Dialect, Error, Row, Statement};
 
@@ -213,7 +214,7 @@ impl Found {
             self.relation.text = Part::Known(String::new());
         }
         if let Part::Known(text) = &mut self.relation.text {
-            *text = super::normalised(text, dialect);
+            *text = super::normalised(query_of(text, dialect), dialect);
         }
         if dialect == Dialect::Sqlite {
             self.relation.owner = Part::Known(String::new());
