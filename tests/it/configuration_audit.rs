@@ -175,6 +175,36 @@ async fn revoked_grant_and_new_owner_are_found_on_postgresql() {
     assert!(finding.contains("warning, owner changed"), "{finding}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_column_and_schema_are_found_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    let warehouse = server.warehouse().unwrap();
+    let pipeline = pipeline(Dialect::PostgreSql);
+    make(&warehouse).await;
+    let view = object_name(Dialect::PostgreSql, VIEW).unwrap();
+    let column = format!("SELECT (company_name) ON {view}");
+    let schema = "USAGE ON SCHEMA sfdc_dbx".to_owned();
+    let mut statements = vec!["CREATE ROLE census".to_owned()];
+    statements.extend([&column, &schema].map(|right| format!("GRANT {right} TO census")));
+    run(&warehouse, &statements).await;
+    let first = accepted(&seen(&warehouse, &pipeline).await);
+    let lost = [
+        (column, "warning, grant revoked: SELECT of column company_name to census"),
+        (schema, "warning, grant revoked: USAGE of the schema to census"),
+    ];
+    for (right, expected) in lost {
+        run(&warehouse, &[format!("REVOKE {right} FROM census")]).await;
+        let live = seen(&warehouse, &pipeline).await;
+        let finding = found(&pipeline, &first, &live, VIEW).to_string();
+        assert!(finding.ends_with(expected), "{finding}");
+        let other = found(&pipeline, &first, &live, "crm.rds.properties").to_string();
+        assert!(other.ends_with("healthy, as accepted by Ada"), "{other}");
+        run(&warehouse, &[format!("GRANT {right} TO census")]).await;
+    }
+    let restored = found(&pipeline, &first, &seen(&warehouse, &pipeline).await, VIEW).to_string();
+    assert!(restored.ends_with("healthy, as accepted by Ada"), "{restored}");
+}
+
 fn sync(id: u64, mapped: &[&str]) -> Value {
     let mapping = |to: &&str| json!({ "from": { "type": "column", "data": "c" }, "to": to });
     json!({ "status": "success", "data": {
