@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use syncwatch::baseline::{Acceptance, Accepted, Live};
 use syncwatch::census::{Client, Settings};
 use syncwatch::data_checks::object_name;
-use syncwatch::finding::Finding;
+use syncwatch::finding::{Finding, SYNCWATCH};
 use syncwatch::http;
 use syncwatch::judge::judge_definition;
 use syncwatch::observe::definition::{live, read_declared_views};
@@ -17,12 +17,18 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Warehouse;
+use syncwatch_cli::read_pipeline;
+use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World};
+use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::engines::{self, Postgres};
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld, sql_folder};
+use syncwatch_lab::stage::LivingWarehouse;
 use tempfile::TempDir;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::engines::{CREATE, PIPELINE, UPDATE};
+use crate::simulated_databricks;
 
 const VIEW: &str = "crm.sfdc_dbx.properties_to_create";
 
@@ -247,4 +253,49 @@ async fn census_that_fails_for_one_sync_holds_only_that_sync() {
     let (_server, client) = census(good(CREATE, &["Name"]), gone).await;
     let update = found(&pipeline, &first, &read(&client).await, "properties-update").to_string();
     assert!(update.contains("not evaluated, blocked by sync-exists"), "{update}");
+}
+
+/// The lab has the views of `infra/warehouse`, and changes one in the warehouse alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_drift_of_the_lab_has_its_finding() {
+    let world = World::seed_pipeline(now(), 11).carrying(PropertyWorld::with(now(), 1, 300, 240, 0));
+    let lab = CensusServer::start(world, LabClock::set_to(now())).await.unwrap();
+    let living = LivingWarehouse::start(lab.feed()).await.unwrap().unwrap();
+    let warehouse = simulated_databricks::open(simulated_databricks::settings(&living.databricks));
+    let pipeline = read_pipeline(&sql_folder().with_file_name("pipeline.toml")).unwrap();
+    let settings = Settings::of(&pipeline.census, Some(lab.url()), SecretString::from(TOKEN));
+    let client = Client::new(http::client().unwrap(), settings, now()).unwrap();
+    let read = async || {
+        let asker = Asker::new(&warehouse, Duration::from_secs(60));
+        live(&pipeline, Ok::<_, String>(&client), Ok::<_, String>(asker)).await
+    };
+    let first = accepted(&read().await);
+    // Returns the findings that are not healthy, but for our deployment, which is not read here.
+    let unhealthy = async || {
+        let findings = judge_definition(&pipeline, Some(&first), &read().await, now());
+        let found = findings.iter().filter(|finding| finding.subject != SYNCWATCH);
+        found
+            .map(ToString::to_string)
+            .filter(|text| !text.ends_with("as accepted by Ada"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    let mappings = json!([{ "from": { "type": "column", "data": "city" }, "to": "Name" }]);
+    let fault = Fault::ChangeMapping { sync: UPDATE, mappings };
+    lab.inject(fault.clone()).unwrap();
+    let [found] = &unhealthy().await[..] else { panic!("one sync changed") };
+    assert!(found.starts_with("definition-changed properties-update: error, key changed, and "), "{found}");
+    lab.with_world(|world| fault.heal(world));
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    lab.with_world(|world| world.properties_mut().unwrap().inflict(PropertyFault::ViewComparesTimes));
+    let view = "definition-changed crm.sfdc_dbx.properties_to_update: warning, text of the view differs from its file";
+    assert_eq!(unhealthy().await, [view]);
+    lab.with_world(|world| world.properties_mut().unwrap().heal_one(&PropertyFault::ViewComparesTimes));
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    living.revoke("rds.properties").await.unwrap();
+    let grant = "definition-changed crm.rds.properties: warning, grant revoked: SELECT to syncwatch";
+    assert_eq!(unhealthy().await, [grant]);
 }
