@@ -344,12 +344,14 @@ approve = $(if $(filter-out 0,$(YES)),-auto-approve)
 KEPT := ^aws_dynamodb_table\.|^aws_secretsmanager_secret\.|aws_cloudwatch_log_group\.
 
 # Always runs; cargo decides what is stale. cargo-lambda puts an included file at the path given on its command line, so this
-# runs in infra/: `pipeline.toml` must be at the root of the zip, where the functions read it.
+# runs in infra/: `pipeline.toml` and `warehouse/` must be at the root of the zip, where the functions read them.
+IN_ZIP := $(patsubst infra/%,--include %,infra/pipeline.toml $(sort $(wildcard infra/warehouse/*.sql)))
+
 define build-zips
 echo '==> Building the functions for $(1)'; \
 cd infra; \
 PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path ../Cargo.toml --release --$(1) \
-	$(addprefix --package ,$(PACKAGES)) --output-format zip --include pipeline.toml \
+	$(addprefix --package ,$(PACKAGES)) --output-format zip $(IN_ZIP) \
 	--lambda-dir '$(CARGO_TARGET_DIR)/lambda/$(1)'; \
 $(call weigh-zips,$(FUNCTIONS),$(CARGO_TARGET_DIR)/lambda/$(1),$(ZIP_LIMIT))
 endef
@@ -359,10 +361,11 @@ endef
 define build-odbc-zips
 echo '==> Building the functions with ODBC for $(1)'; \
 root='$(CURDIR)'; inside='$(CARGO_TARGET_DIR)/lambda/odbc/inside'; \
-rm -rf "$$inside"; mkdir -p "$$inside/lib"; cp -p infra/pipeline.toml "$$inside"; \
+rm -rf "$$inside"; mkdir -p "$$inside/lib" "$$inside/warehouse"; cp -p infra/pipeline.toml "$$inside"; \
+cp -p infra/warehouse/*.sql "$$inside/warehouse"; \
 $(if $(DRIVER),cp -Lp $(DRIVER) "$$inside/lib"; )cd "$$inside"; \
 PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path "$$root/Cargo.toml" --release --$(1) \
-	$(addprefix --package ,$(ODBC_PACKAGES)) --features odbc --output-format zip --include pipeline.toml \
+	$(addprefix --package ,$(ODBC_PACKAGES)) --features odbc --output-format zip $(IN_ZIP) \
 	$(if $(DRIVER),--include lib) --lambda-dir '$(CARGO_TARGET_DIR)/lambda/odbc/$(1)'; \
 $(call weigh-zips,$(ODBC_FUNCTIONS),$(CARGO_TARGET_DIR)/lambda/odbc/$(1),$(ODBC_ZIP_LIMIT))
 endef

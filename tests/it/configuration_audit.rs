@@ -1,5 +1,6 @@
 //! The definition that configuration-audit reads and judges, on real engines and a scripted Census.
 
+use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,20 +9,26 @@ use serde_json::{Value, json};
 use syncwatch::baseline::{Acceptance, Accepted, Live};
 use syncwatch::census::{Client, Settings};
 use syncwatch::data_checks::object_name;
-use syncwatch::finding::Finding;
+use syncwatch::finding::{Finding, SYNCWATCH};
 use syncwatch::http;
 use syncwatch::judge::judge_definition;
-use syncwatch::observe::definition::live;
+use syncwatch::observe::definition::{live, read_declared_views};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Warehouse;
+use syncwatch_cli::read_pipeline;
+use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World};
+use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::engines::{self, Postgres};
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld, sql_folder};
+use syncwatch_lab::stage::LivingWarehouse;
 use tempfile::TempDir;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::engines::{CREATE, PIPELINE, UPDATE};
+use crate::simulated_databricks;
 
 const VIEW: &str = "crm.sfdc_dbx.properties_to_create";
 
@@ -115,6 +122,48 @@ async fn changed_view_is_found_until_it_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn view_accepted_by_mistake_differs_from_its_file() {
+    const FILE: &str = "-- The model of the sync.
+        create or  replace VIEW ${crm.sfdc_dbx.properties_to_create} as
+        select PROPERTY_ID, company_name FROM ${crm.rds.properties}
+        where status='active';
+        CREATE OR REPLACE VIEW ${crm.sfdc_dbx.of_no_check} AS SELECT 1;";
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
+    fs::create_dir(folder.path().join("warehouse")).unwrap();
+    fs::write(folder.path().join("warehouse/010_properties_to_create.sql"), FILE).unwrap();
+    let sqlite = engines::sqlite(&folder.path().join("warehouse.db")).unwrap();
+    for warehouse in [sqlite, server.warehouse().unwrap()] {
+        let mut pipeline = pipeline(warehouse.dialect());
+        read_declared_views(&mut pipeline, &folder.path().join("pipeline.toml")).unwrap();
+        assert_eq!(pipeline.declared_views.keys().collect::<Vec<_>>(), [VIEW]);
+        make(&warehouse).await;
+        let first = accepted(&seen(&warehouse, &pipeline).await);
+        let same = found(&pipeline, &first, &seen(&warehouse, &pipeline).await, VIEW).to_string();
+        assert!(same.ends_with("healthy, as accepted by Ada"), "{same}");
+
+        select(&warehouse, "property_id, company_name", "sold").await;
+        let changed = seen(&warehouse, &pipeline).await;
+        let mistake = found(&pipeline, &accepted(&changed), &changed, VIEW);
+        if warehouse.dialect() == Dialect::PostgreSql {
+            // Its own rendering of a view cannot be compared with a file.
+            assert!(mistake.to_string().ends_with("healthy, as accepted by Ada"), "{mistake}");
+            let change = found(&pipeline, &first, &changed, VIEW).to_string();
+            assert!(change.contains("warning, text of the view changed"), "{change}");
+        } else {
+            let json = serde_json::to_string(&mistake).unwrap();
+            let text = mistake.to_string();
+            assert!(text.contains("warning, text of the view differs from its file"), "{text}");
+            assert!(json.contains("warehouse-apply --views") && !json.contains("sold"), "{json}");
+        }
+
+        run(&warehouse, &[format!("DROP VIEW {}", object_name(warehouse.dialect(), VIEW).unwrap())]).await;
+        let gone = seen(&warehouse, &pipeline).await;
+        let missing = found(&pipeline, &accepted(&gone), &gone, VIEW).to_string();
+        assert!(missing.contains("error, does not exist, or our account may not read it"), "{missing}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn revoked_grant_and_new_owner_are_found_on_postgresql() {
     let server = Postgres::start().unwrap();
     let warehouse = server.warehouse().unwrap();
@@ -130,6 +179,36 @@ async fn revoked_grant_and_new_owner_are_found_on_postgresql() {
     run(&warehouse, &[grant, format!("ALTER VIEW {view} OWNER TO census")]).await;
     let finding = found(&pipeline, &first, &seen(&warehouse, &pipeline).await, VIEW).to_string();
     assert!(finding.contains("warning, owner changed"), "{finding}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_column_and_schema_are_found_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    let warehouse = server.warehouse().unwrap();
+    let pipeline = pipeline(Dialect::PostgreSql);
+    make(&warehouse).await;
+    let view = object_name(Dialect::PostgreSql, VIEW).unwrap();
+    let column = format!("SELECT (company_name) ON {view}");
+    let schema = "USAGE ON SCHEMA sfdc_dbx".to_owned();
+    let mut statements = vec!["CREATE ROLE census".to_owned()];
+    statements.extend([&column, &schema].map(|right| format!("GRANT {right} TO census")));
+    run(&warehouse, &statements).await;
+    let first = accepted(&seen(&warehouse, &pipeline).await);
+    let lost = [
+        (column, "warning, grant revoked: SELECT of column company_name to census"),
+        (schema, "warning, grant revoked: USAGE of the schema to census"),
+    ];
+    for (right, expected) in lost {
+        run(&warehouse, &[format!("REVOKE {right} FROM census")]).await;
+        let live = seen(&warehouse, &pipeline).await;
+        let finding = found(&pipeline, &first, &live, VIEW).to_string();
+        assert!(finding.ends_with(expected), "{finding}");
+        let other = found(&pipeline, &first, &live, "crm.rds.properties").to_string();
+        assert!(other.ends_with("healthy, as accepted by Ada"), "{other}");
+        run(&warehouse, &[format!("GRANT {right} TO census")]).await;
+    }
+    let restored = found(&pipeline, &first, &seen(&warehouse, &pipeline).await, VIEW).to_string();
+    assert!(restored.ends_with("healthy, as accepted by Ada"), "{restored}");
 }
 
 fn sync(id: u64, mapped: &[&str]) -> Value {
@@ -174,4 +253,49 @@ async fn census_that_fails_for_one_sync_holds_only_that_sync() {
     let (_server, client) = census(good(CREATE, &["Name"]), gone).await;
     let update = found(&pipeline, &first, &read(&client).await, "properties-update").to_string();
     assert!(update.contains("not evaluated, blocked by sync-exists"), "{update}");
+}
+
+/// The lab has the views of `infra/warehouse`, and changes one in the warehouse alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_drift_of_the_lab_has_its_finding() {
+    let world = World::seed_pipeline(now(), 11).carrying(PropertyWorld::with(now(), 1, 300, 240, 0));
+    let lab = CensusServer::start(world, LabClock::set_to(now())).await.unwrap();
+    let living = LivingWarehouse::start(lab.feed()).await.unwrap().unwrap();
+    let warehouse = simulated_databricks::open(simulated_databricks::settings(&living.databricks));
+    let pipeline = read_pipeline(&sql_folder().with_file_name("pipeline.toml")).unwrap();
+    let settings = Settings::of(&pipeline.census, Some(lab.url()), SecretString::from(TOKEN));
+    let client = Client::new(http::client().unwrap(), settings, now()).unwrap();
+    let read = async || {
+        let asker = Asker::new(&warehouse, Duration::from_secs(60));
+        live(&pipeline, Ok::<_, String>(&client), Ok::<_, String>(asker)).await
+    };
+    let first = accepted(&read().await);
+    // Returns the findings that are not healthy, but for our deployment, which is not read here.
+    let unhealthy = async || {
+        let findings = judge_definition(&pipeline, Some(&first), &read().await, now());
+        let found = findings.iter().filter(|finding| finding.subject != SYNCWATCH);
+        found
+            .map(ToString::to_string)
+            .filter(|text| !text.ends_with("as accepted by Ada"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    let mappings = json!([{ "from": { "type": "column", "data": "city" }, "to": "Name" }]);
+    let fault = Fault::ChangeMapping { sync: UPDATE, mappings };
+    lab.inject(fault.clone()).unwrap();
+    let [found] = &unhealthy().await[..] else { panic!("one sync changed") };
+    assert!(found.starts_with("definition-changed properties-update: error, key changed, and "), "{found}");
+    lab.with_world(|world| fault.heal(world));
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    lab.with_world(|world| world.properties_mut().unwrap().inflict(PropertyFault::ViewComparesTimes));
+    let view = "definition-changed crm.sfdc_dbx.properties_to_update: warning, text of the view differs from its file";
+    assert_eq!(unhealthy().await, [view]);
+    lab.with_world(|world| world.properties_mut().unwrap().heal_one(&PropertyFault::ViewComparesTimes));
+    assert_eq!(unhealthy().await, [""; 0]);
+
+    living.revoke("rds.properties").await.unwrap();
+    let grant = "definition-changed crm.rds.properties: warning, grant revoked: SELECT to syncwatch";
+    assert_eq!(unhealthy().await, [grant]);
 }

@@ -38,7 +38,9 @@ fn repack(from: &Path, to: &Path, pipeline: &str) {
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     let mut repacked = ZipWriter::new(File::create(to).unwrap());
     let names: Vec<String> = packed.file_names().map(|name| name.unwrap().into_owned()).collect();
-    assert!(names.iter().any(|name| name == DRIVER), "{}: {names:?}", from.display());
+    for wanted in [DRIVER, "warehouse/010_properties_to_create.sql"] {
+        assert!(names.iter().any(|name| name == wanted), "{}: {names:?}", from.display());
+    }
     for index in 0..packed.len() {
         let entry = packed.by_index_raw(index).unwrap();
         if entry.name().unwrap() != "pipeline.toml" {

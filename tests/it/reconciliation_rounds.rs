@@ -14,7 +14,8 @@ use syncwatch::sql::{ParameterValue, Statement};
 use syncwatch::warehouse::Warehouse;
 use syncwatch_cli::warehouse_objects::apply_folder;
 use syncwatch_lab::aws::{
-    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec, Schedules, SecretSpec,
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec,
+    Schedules,
 };
 use syncwatch_lab::census::{CensusServer, TOKEN, World};
 use syncwatch_lab::clock::LabClock;
@@ -83,7 +84,12 @@ impl Setup {
         let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
         // The function runs in this process, because time and patience must be arguments.
         table.functions.clear();
-        let of_connection = SecretSpec { name: "syncwatch/connection-crm".to_owned(), optional: false };
+        let Some(ResourceSpec::Secret(secret_of)) = table.resources.get(&ResourceId::secret("warehouse"))
+        else {
+            panic!("the warehouse has no secret");
+        };
+        let mut of_connection = secret_of.clone();
+        of_connection.name = "syncwatch/connection-crm".to_owned();
         table.resources.insert(ResourceId::secret("connection-crm"), ResourceSpec::Secret(of_connection));
         let value = |id: &ResourceId| match id.key.as_str() {
             "census-token" => TOKEN.to_owned(),

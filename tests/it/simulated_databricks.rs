@@ -27,12 +27,12 @@ async fn server() -> (DatabricksServer, tempfile::TempDir) {
     (DatabricksServer::start(database).await.unwrap(), folder)
 }
 
-fn settings(server: &DatabricksServer) -> DatabricksSettings {
+pub(crate) fn settings(server: &DatabricksServer) -> DatabricksSettings {
     let auth = DatabricksAuth::service_principal(CLIENT_ID, SecretString::from(CLIENT_SECRET));
     DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth)
 }
 
-fn open(settings: DatabricksSettings) -> Warehouse {
+pub(crate) fn open(settings: DatabricksSettings) -> Warehouse {
     Warehouse::open(Settings::Databricks(settings), syncwatch::http::client().unwrap()).unwrap()
 }
 

@@ -1,7 +1,11 @@
-//! Dependencies are pinned: actions by commit, Python packages by hash. Every crate of the workspace is used.
+//! Dependencies are pinned: actions by commit, Python packages by hash. Every crate of the workspace is used, and the stored list of
+//! holidays is that of its package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use syncwatch_lab::aws::venv;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -94,4 +98,16 @@ fn every_dependency_of_the_workspace_is_used_by_a_member() {
     let declared = manifest["workspace"]["dependencies"].as_table().unwrap();
     let unused: Vec<_> = declared.keys().filter(|name| !used.contains(name)).collect();
     assert!(unused.is_empty(), "{unused:?}");
+}
+
+#[test]
+fn holidays_are_those_of_the_pinned_package() {
+    let script = root().join("shared/src/marks/list_holidays.py");
+    let listed = Command::new(venv().join("bin/python")).arg(script).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let stored = text("shared/src/marks/holidays.txt");
+    let other = listed.lines().zip(stored.lines()).find(|(listed, stored)| listed != stored);
+    assert_eq!(other, None, "list them again: shared/src/marks/list_holidays.py");
+    assert_eq!(listed.lines().count(), stored.lines().count());
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use syncwatch::baseline::Live;
 use syncwatch::finding::Judge;
 use syncwatch::judge::{judge_definition, mapping};
 use syncwatch::metrics::Metric;
-use syncwatch::observe::definition::{CENSUS_LIMIT, limits, live};
+use syncwatch::observe::definition::{CENSUS_LIMIT, limits, live, read_declared_views};
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::runtime::{Needs, Site, env, read_event};
@@ -48,9 +49,16 @@ enum Event {
 
 /// The function, with its settings.
 #[derive(Debug)]
-pub struct App(pub Site);
+pub struct App(Site);
 
 impl App {
+    /// Reads the views that the files beside `pipeline.toml` declare. Fails if one of these is invalid.
+    pub fn new(mut site: Site) -> anyhow::Result<Self> {
+        let path = site.setting(env::PIPELINE).to_owned();
+        read_declared_views(&mut site.pipeline, Path::new(&path))?;
+        Ok(Self(site))
+    }
+
     /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Audit = read_event(event, r#"{"task": "audit"}"#)?;

@@ -1264,6 +1264,9 @@ async fn commands_without_aws_need_no_credentials_or_region() {
         assert_eq!(answer.outcome, outcome, "{line:?}");
         assert!(answer.text.contains(output), "{}", answer.text);
     }
+    let declared = read_pipeline(Path::new(&valid)).unwrap().declared_views;
+    let views = ["daily_health_check", "properties_to_create", "properties_to_update"];
+    assert!(declared.keys().eq(&views.map(|view| format!("crm.sfdc_dbx.{view}"))), "{declared:?}");
     let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().lines();
     assert!(error.contains("/nowhere/pipeline.toml") && error.contains("SYNCWATCH_PIPELINE"), "{error}");
 }

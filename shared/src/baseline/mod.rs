@@ -9,7 +9,9 @@
 mod compare;
 mod deployment;
 mod diff;
+pub mod files;
 mod reads;
+pub mod script;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +150,7 @@ pub struct Relation {
     pub kind: Part<String>,
     /// The columns in their order, with their types.
     pub columns: Part<Vec<(String, String)>>,
-    /// The text of a view, normalised; empty for a table.
+    /// The query of a view, normalised; empty for a table.
     pub text: Part<String>,
     pub owner: Part<String>,
     /// Grants as `SELECT to name`, as far as our account sees them.
@@ -239,6 +241,7 @@ kinds! {
     ColumnRetyped Warning "column has another type",
     ColumnsReordered Info "columns have another order",
     TextChanged Warning "text of the view changed",
+    NotAsDeclared Warning "text of the view differs from its file",
     OwnerChanged Warning "owner changed",
     GrantRevoked Warning "grant revoked",
     GrantAdded Warning "grant added",

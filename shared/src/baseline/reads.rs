@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::script::query_of;
 use super::{Part, Relation};
 use crate::sql::{Answer, BadName, Dialect, Error, Row, Statement};
 
@@ -213,7 +214,7 @@ impl Found {
             self.relation.text = Part::Known(String::new());
         }
         if let Part::Known(text) = &mut self.relation.text {
-            *text = super::normalised(text, dialect);
+            *text = super::normalised(query_of(text, dialect), dialect);
         }
         if dialect == Dialect::Sqlite {
             self.relation.owner = Part::Known(String::new());
@@ -294,13 +295,18 @@ fn postgresql(aspect: Aspect) -> &'static str {
              FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('v', 'm') AND"
         }
-        // The owner's own rights are listed only once another right was granted.
+        // On the relation, its columns and its schema. The owner's own rights are listed only once another right was granted.
         Aspect::Grants => {
             "SELECT CAST(n.nspname AS TEXT) AS relation_schema, CAST(c.relname AS TEXT) AS relation_name, \
-             COALESCE(CAST(r.rolname AS TEXT), 'PUBLIC') AS grantee, g.privilege_type AS privilege \
+             COALESCE(CAST(r.rolname AS TEXT), 'PUBLIC') AS grantee, g.privilege \
              FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             CROSS JOIN LATERAL aclexplode(c.relacl) AS g LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee \
-             WHERE g.grantee <> c.relowner AND"
+             CROSS JOIN LATERAL (\
+             SELECT e.grantee, e.privilege_type AS privilege, c.relowner AS owner FROM aclexplode(c.relacl) AS e \
+             UNION ALL SELECT e.grantee, e.privilege_type || ' of column ' || a.attname, c.relowner \
+             FROM pg_catalog.pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS e \
+             WHERE a.attrelid = c.oid AND NOT a.attisdropped \
+             UNION ALL SELECT e.grantee, e.privilege_type || ' of the schema', n.nspowner FROM aclexplode(n.nspacl) AS e\
+             ) AS g LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee WHERE g.grantee <> g.owner AND"
         }
     }
 }

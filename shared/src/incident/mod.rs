@@ -292,6 +292,36 @@ pub struct Incident {
     pub course: Course,
 }
 
+#[cfg(test)]
+impl Incident {
+    /// An incident that was found once, at `opened_at`, with no notice to send.
+    pub(crate) fn found(
+        key: &str,
+        state: State,
+        severity: Severity,
+        opened_at: Timestamp,
+        summary: &str,
+    ) -> Self {
+        Self {
+            key: IncidentKey::parse(key).unwrap(),
+            generation: 1,
+            version: 1,
+            state,
+            severity,
+            opened_at,
+            resolved_at: None,
+            evidence: Evidence::new(summary),
+            cause: String::new(),
+            class: None,
+            group: None,
+            pending: None,
+            hold: None,
+            acknowledged: None,
+            course: Course::default(),
+        }
+    }
+}
+
 impl Incident {
     /// Returns how long it has been, or was, open.
     pub fn open_for(&self, now: Timestamp) -> SignedDuration {

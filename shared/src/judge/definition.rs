@@ -18,10 +18,13 @@ const ACCEPT: &str = "an accepted definition: syncwatch baseline accept";
 const CAUSE: &str = "It changed since it was accepted. If this was intended, accept it: `syncwatch baseline accept`. If \
                      not, restore it: `syncwatch baseline diff` shows all changes";
 
+const CAUSE_DECLARED: &str = "A file beside pipeline.toml declares this view, so accepting it has no effect. Restore it: `syncwatch \
+                              warehouse-apply --views`. If the change was intended, change the file and deploy";
+
 /// Judges each sync and relation of the pipeline, and our own deployment.
 ///
 /// * nothing accepted, or not this subject         => not evaluated, waiting for an acceptance
-/// * something changed that is more than a comment => as severe as the gravest change
+/// * something changed that is more than a comment => as severe as the gravest change; a view of a file is compared with the file
 /// * an accepted part could not be read            => unreadable, unless a known part changed
 pub fn judge_definition(
     pipeline: &Pipeline,
@@ -44,7 +47,12 @@ pub fn judge_definition(
             Some(worst) if worst.what == What::SyncMissing => about(subject).under(Check::SyncExists),
             Some(worst) => {
                 let changed = live.syncs.get(subject).and_then(|sync| sync.updated_at);
-                changed_finding(about(subject), worst, &of_subject, unread, acceptance, changed)
+                let evidence = evidence(worst, &of_subject, unread, acceptance, changed);
+                let is_view = pipeline.declared_views.contains_key(subject);
+                let of_file =
+                    |change: &&Change| matches!(change.what, What::NotAsDeclared | What::RelationMissing);
+                let cause = if is_view && of_subject.iter().any(of_file) { CAUSE_DECLARED } else { CAUSE };
+                about(subject).unhealthy(worst.severity, evidence, cause)
             }
             None if !known.contains(&name) => about(subject).nothing_yet(ACCEPT),
             None => match unread {
@@ -60,14 +68,13 @@ fn about(subject: &str) -> About<'_> {
     Check::DefinitionChanged.about(subject)
 }
 
-fn changed_finding(
-    about: About<'_>,
+fn evidence(
     worst: &Change,
     changes: &[&Change],
     unread: Option<&UnknownPart>,
     acceptance: &Acceptance,
     changed: Option<Timestamp>,
-) -> Finding {
+) -> Evidence {
     let words = |change: &Change| {
         let part = change.part.as_ref().map_or(String::new(), |part| format!(": {part}"));
         format!("{}{part}", change.what.words())
@@ -86,7 +93,7 @@ fn changed_finding(
     if let Some(UnknownPart { what, why, .. }) = unread {
         evidence = evidence.with("not compared", format!("{what}: {why}"));
     }
-    about.unhealthy(worst.severity, evidence, CAUSE)
+    evidence
 }
 
 /// Shows the lines of a change. Literals and constants may be values of records, so they are not shown.

@@ -1,6 +1,6 @@
 """Prints holidays.txt: national public holidays by the package `holidays` (MIT licence).
 
-    pip install holidays==0.109 && python3 list_holidays.py > holidays.txt
+    .venv/bin/python shared/src/marks/list_holidays.py > shared/src/marks/holidays.txt
 """
 
 from collections import defaultdict

@@ -20,22 +20,11 @@ fn incident(key: &str, resolved: Option<&str>) -> Incident {
     let opened = at("2026-11-21T08:30:00Z");
     let resolved_at = resolved.map(at);
     let episode = Episode { began_at: opened, told_at: opened, sent_at: None, resolved_at };
+    let state = if resolved.is_some() { State::Resolved } else { State::Open };
     Incident {
-        key: IncidentKey::parse(key).unwrap(),
-        generation: 1,
-        version: 1,
-        state: if resolved.is_some() { State::Resolved } else { State::Open },
-        severity: Severity::Warning,
-        opened_at: opened,
         resolved_at,
-        evidence: Evidence::new("0 records"),
-        cause: String::new(),
-        class: None,
-        group: None,
-        pending: None,
-        hold: None,
-        acknowledged: None,
         course: Course { episodes: vec![episode], ..Course::default() },
+        ..Incident::found(key, state, Severity::Warning, opened, "0 records")
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
+use crate::baseline::files::{ObjectFile, declared_views, select};
+use crate::baseline::script::FileError;
 use crate::baseline::{Definition, Live, Part, Relation, Relations, VERSION};
 use crate::census::Client;
 use crate::census::ErrorKind::{Gone, NotFound};
@@ -24,6 +28,43 @@ pub fn limits() -> Limits {
 const CONCURRENT_READS: usize = 10;
 /// Limit for all reads of Census.
 pub const CENSUS_LIMIT: Duration = Duration::from_secs(20);
+
+/// The folder beside `pipeline.toml` with the SQL files of its tables and views.
+const FILES: &str = "warehouse";
+
+/// Reads the `.sql` files of a folder in their variants for a dialect, in order.
+///
+/// # Errors
+/// The folder or a file cannot be read, or a name is invalid.
+pub fn sql_files(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, FileError> {
+    let unread = |path: &Path, error: io::Error| FileError {
+        what: format!("cannot read {}: {error}", path.display()),
+        hint: Some("give the path of the folder with the SQL files".to_owned()),
+    };
+    let mut texts = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| unread(folder, error))? {
+        let path = entry.map_err(|error| unread(folder, error))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
+            texts.insert(name.to_owned(), text);
+        }
+    }
+    select(&texts, dialect)
+}
+
+/// Reads the views that the files beside `pipeline.toml` declare into the pipeline. Without their folder there are none.
+///
+/// # Errors
+/// A file cannot be read or is invalid.
+pub fn read_declared_views(pipeline: &mut Pipeline, path: &Path) -> Result<(), FileError> {
+    let folder = path.with_file_name(FILES);
+    if folder.is_dir() {
+        let files = sql_files(&folder, pipeline.dialect())?;
+        pipeline.declared_views = declared_views(&files, &pipeline.relations(), pipeline.dialect())?;
+    }
+    Ok(())
+}
 
 /// Reads the syncs and relations that the pipeline names. Unreadable ones are unknown, with the reason.
 pub async fn live<E: Display>(

@@ -84,6 +84,8 @@ pub struct Pipeline {
     pub expectations: Expectations,
     /// Days on which figures are neither judged nor learnt from.
     pub quiet_days: Vec<QuietDays>,
+    /// The queries of views that the files beside it declare, by name; empty until these are read.
+    pub declared_views: BTreeMap<String, String>,
 }
 
 /// The reaction to findings of a check that learns from history.

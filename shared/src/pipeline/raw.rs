@@ -281,6 +281,7 @@ impl Validation {
             objects,
             expectations: self.expectations(raw.expectations),
             quiet_days,
+            declared_views: BTreeMap::new(),
         }
     }
 

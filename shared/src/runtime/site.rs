@@ -53,9 +53,10 @@ pub struct Site {
 impl Site {
     /// Reads the settings and the pipeline's file, without other I/O. The error names all missing settings.
     pub async fn connect(env: &Env, needs: Needs) -> Result<Self, StartError> {
-        let settings = env.read(needs)?;
-        let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
-        let pipeline = load(env, path)?;
+        let mut settings = env.read(needs)?;
+        let path = settings.entry(env::PIPELINE.name.to_owned()).or_default();
+        let (pipeline, place) = load(env, path)?;
+        *path = place;
         Ok(Self::with(settings, pipeline, Sdk::connect(needs.aws).await?))
     }
 
@@ -183,12 +184,14 @@ fn finding_or_failure<T>(opened: Result<T, warehouse::Error>) -> Result<Result<T
     }
 }
 
-/// Reads the pipeline file in the zip. A relative path is relative to the folder that Lambda unpacked the zip to.
-fn load(env: &Env, path: &str) -> Result<Pipeline, StartError> {
+/// Reads the pipeline file in the zip, and returns its path, too. A relative path is relative to the folder that Lambda unpacked
+/// the zip to.
+fn load(env: &Env, path: &str) -> Result<(Pipeline, String), StartError> {
     let path =
         env.optional("LAMBDA_TASK_ROOT").map_or(PathBuf::from(path), |root| Path::new(&root).join(path));
+    let place = path.to_string_lossy().into_owned();
     let text = std::fs::read_to_string(&path).map_err(|source| StartError::Unread { path, source })?;
-    Ok(Pipeline::parse(&text)?)
+    Ok((Pipeline::parse(&text)?, place))
 }
 
 #[cfg(test)]
@@ -198,7 +201,8 @@ mod tests {
     #[test]
     fn relative_path_starts_at_the_folder_of_the_zip() {
         let infra = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra");
-        let pipeline = load(&Env::from_map([("LAMBDA_TASK_ROOT", infra)]), "pipeline.toml").unwrap();
+        let (pipeline, path) = load(&Env::from_map([("LAMBDA_TASK_ROOT", infra)]), "pipeline.toml").unwrap();
+        assert_eq!(path, format!("{infra}/pipeline.toml"));
         assert_eq!(pipeline.name, "properties");
     }
 

@@ -13,9 +13,7 @@
 //! none: an interrupted file runs again as a whole, so every statement must be repeatable (`IF NOT EXISTS`,
 //! `OR REPLACE`).
 
-mod folder;
 mod plan;
-mod script;
 
 use std::fmt;
 use std::path::Path;
@@ -23,11 +21,13 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use folder::{ObjectFile, read};
 pub use plan::Reason;
 use plan::{Recorded, Step};
 
 use crate::error::Error;
+pub use syncwatch::baseline::files::ObjectFile;
+use syncwatch::baseline::script::{self, FileError};
+use syncwatch::observe::definition::sql_files;
 use syncwatch::sql::{Dialect, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
@@ -57,6 +57,20 @@ impl fmt::Display for Report {
         }
         write!(f, "{} unchanged", self.unchanged)
     }
+}
+
+/// Reads the `.sql` files of a folder in their variants for a dialect, in order.
+pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
+    let files = sql_files(folder, dialect)?;
+    // Without files, nothing would be created and the command would succeed.
+    if files.is_empty() {
+        let folder = folder.display();
+        return Err(Error::new(
+            format!("{folder} has no SQL files"),
+            "give the path of the folder with them",
+        ));
+    }
+    Ok(files)
 }
 
 /// Reads the files of a folder and applies them to a warehouse, as `syncwatch warehouse-apply` does.
@@ -105,7 +119,7 @@ pub fn script(file: &ObjectFile, dialect: Dialect) -> Result<Vec<Statement>, Err
     let name = &file.file_name;
     let expanded = script::expand(&file.text, dialect);
     let statements = expanded.and_then(|text| script::statements(&text, dialect));
-    let statements = statements.map_err(|problem| Error::plain(format!("{name}: {problem}")))?;
+    let statements = statements.map_err(|problem: FileError| Error::plain(format!("{name}: {problem}")))?;
     let numbered = statements.into_iter().enumerate();
     Ok(numbered.map(|(index, sql)| Statement::new(format!("{name}, statement {}", index + 1), sql)).collect())
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::ObjectFile;
-use super::script::has_only_views;
 use crate::error::Error;
+use syncwatch::baseline::files::ObjectFile;
+use syncwatch::baseline::script::has_only_views;
 
 /// The record of a file that ran.
 pub(super) struct Recorded {

@@ -3,33 +3,21 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::wire::{Wire, WireSdk as _, now};
-use crate::finding::{Check, Evidence, Severity};
+use crate::finding::Severity;
 use crate::incident::{Course, NoticeKind, Pending, State};
 use syncwatch_testing::condition_failed;
 
 const TABLE_NAME: &str = "syncwatch-incidents";
 
 fn incident() -> Incident {
+    let key = "properties/sync-paused/properties-create";
+    let incident = Incident::found(key, State::Open, Severity::Error, now(), "the sync is paused");
     Incident {
-        key: IncidentKey {
-            pipeline: "properties".to_owned(),
-            check: Check::SyncPaused,
-            subject: "properties-create".to_owned(),
-        },
-        generation: 1,
-        version: 1,
-        state: State::Open,
-        severity: Severity::Error,
-        opened_at: now(),
-        resolved_at: None,
-        evidence: Evidence::new("the sync is paused").with("paused since", now().to_string()),
+        evidence: incident.evidence.with("paused since", now().to_string()),
         cause: "the sync was paused".to_owned(),
-        class: None,
-        group: None,
         pending: Some(Pending { kind: NoticeKind::Opened, since: now() }),
-        hold: None,
-        acknowledged: None,
         course: Course { sequence: 1, noticed_at: Some(now()), ..Course::default() },
+        ..incident
     }
 }
 

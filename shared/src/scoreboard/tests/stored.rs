@@ -1,6 +1,6 @@
 use super::*;
-use crate::finding::{Evidence, Severity};
-use crate::incident::{Course, Episode, Incident, IncidentKey, State};
+use crate::finding::Severity;
+use crate::incident::{Course, Episode, Incident, State};
 use crate::pipeline::Pipeline;
 use crate::silence::{Scope, Silence, Tally as Suppressed};
 
@@ -48,21 +48,8 @@ fn pause() -> Incident {
     let (began_at, sent_at) = (at("2026-11-24T20:00:00Z"), at("2026-11-24T20:10:00Z"));
     let told_at = at("2026-11-24T20:01:00Z");
     let episode = Episode { began_at, told_at, sent_at: Some(sent_at), resolved_at: None };
+    let key = "properties/sync-paused/properties-create";
     Incident {
-        key: IncidentKey::parse("properties/sync-paused/properties-create").unwrap(),
-        generation: 1,
-        version: 3,
-        state: State::Open,
-        severity: Severity::Error,
-        opened_at: told_at,
-        resolved_at: None,
-        evidence: Evidence::new("paused"),
-        cause: String::new(),
-        class: None,
-        group: None,
-        pending: None,
-        hold: None,
-        acknowledged: None,
         course: Course {
             began_at: Some(began_at),
             episodes: vec![episode],
@@ -70,6 +57,7 @@ fn pause() -> Incident {
             sent: vec![sent_at, at("2026-11-26T20:00:00Z")],
             ..Course::default()
         },
+        ..Incident::found(key, State::Open, Severity::Error, told_at, "paused")
     }
 }
 

@@ -22,10 +22,14 @@ pub(crate) async fn make(database: &Warehouse) -> Result<()> {
     };
     let kind = "CASE r.type WHEN 'view' THEN 'VIEW' ELSE 'MANAGED' END AS table_type, 'data-operations' AS table_owner";
     let columns = "p.name AS column_name, LOWER(p.type) AS full_data_type, p.cid AS ordinal_position";
+    // Databricks shows names in its own form.
+    let text = ["rds", "salesforce", "sfdc_dbx"].iter().fold("r.sql".to_owned(), |text, schema| {
+        format!("REPLACE({text}, '`{schema}.', '`crm`.`{schema}`.`')")
+    });
     let statements = [
         view("tables", kind, ""),
         view("columns", columns, " JOIN pragma_table_info(r.name) AS p"),
-        view("views", "r.sql AS view_definition", " WHERE r.type = 'view'"),
+        view("views", &format!("{text} AS view_definition"), " WHERE r.type = 'view'"),
         "CREATE TABLE IF NOT EXISTS `information_schema.table_privileges` (table_schema TEXT, table_name TEXT, \
          grantee TEXT, privilege_type TEXT)"
             .to_owned(),

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::wire::{Wire, WireSdk as _, now};
-use crate::finding::{Check, Evidence, Severity};
-use crate::incident::{Course, Hold, IncidentKey, State};
+use crate::finding::{Check, Severity};
+use crate::incident::{Hold, State};
 use crate::silence::Scope;
 use syncwatch_testing::condition_failed;
 
@@ -20,23 +20,9 @@ fn silence() -> Silence {
 }
 
 fn incident() -> Incident {
-    Incident {
-        key: IncidentKey::parse("properties/run-failed/properties-create").unwrap(),
-        generation: 1,
-        version: 1,
-        state: State::Held,
-        severity: Severity::Error,
-        opened_at: now(),
-        resolved_at: None,
-        evidence: Evidence::new("run 7 failed"),
-        cause: "unknown".to_owned(),
-        class: None,
-        group: None,
-        pending: None,
-        hold: Some(Hold::Silence { id: "release".to_owned() }),
-        acknowledged: None,
-        course: Course::default(),
-    }
+    let key = "properties/run-failed/properties-create";
+    let hold = Some(Hold::Silence { id: "release".to_owned() });
+    Incident { hold, ..Incident::found(key, State::Held, Severity::Error, now(), "run 7 failed") }
 }
 
 fn stored() -> Value {

@@ -3,19 +3,39 @@
 //! Constructs that engines read differently and no file needs are refused: backslashes in strings, PostgreSQL's dollar
 //! quotes, comments within comments.
 
-use crate::error::Error;
-use syncwatch::data_checks::object_name;
-use syncwatch::sql::{Dialect, Token, TokenKind, lex};
+use std::fmt;
+
+use crate::data_checks::object_name;
+use crate::sql::{Dialect, Token, TokenKind, lex};
+
+/// A mistake in a file, or in its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
+pub struct FileError {
+    pub what: String,
+    /// The remedy, unless `what` includes it.
+    pub hint: Option<String>,
+}
+
+impl FileError {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    pub(super) fn plain(what: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), hint: None }
+    }
+}
 
 /// Replaces `${crm.sfdc_dbx.sync_audit_log}` by the object's quoted name in a dialect.
-pub(super) fn expand(text: &str, dialect: Dialect) -> Result<String, Error> {
+pub fn expand(text: &str, dialect: Dialect) -> Result<String, FileError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("${") {
-        let open = || Error::new("unterminated ${", "close it with }");
+        let open = || FileError::new("unterminated ${", "close it with }");
         let (name, behind) = behind.split_once('}').ok_or_else(open)?;
         let quoted = object_name(dialect, name)
-            .map_err(|why| Error::plain(format!("invalid object name ${{{name}}}: {why}")))?;
+            .map_err(|why| FileError::plain(format!("invalid object name ${{{name}}}: {why}")))?;
         expanded.push_str(before);
         expanded.push_str(&quoted);
         rest = behind;
@@ -27,7 +47,7 @@ pub(super) fn expand(text: &str, dialect: Dialect) -> Result<String, Error> {
 /// Splits a text into statements, at the semicolons outside strings, quoted names and comments. Comments are left
 /// out: SQLite's ODBC driver takes a semicolon in one for the end of the statement. SQLite has no
 /// `CREATE OR REPLACE VIEW`, so there it becomes two statements.
-pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
+pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, FileError> {
     let mut statements = Vec::new();
     for statement in divide(text, dialect)? {
         match View::of(&statement, dialect).filter(|_| dialect == Dialect::Sqlite) {
@@ -39,13 +59,13 @@ pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Er
         }
     }
     if statements.is_empty() {
-        return Err(Error::new("no statement in the file", "add one, or remove the file"));
+        return Err(FileError::new("no statement in the file", "add one, or remove the file"));
     }
     Ok(statements)
 }
 
 /// Returns whether a text has only views, so that running it again changes only definitions.
-pub(super) fn has_only_views(text: &str) -> bool {
+pub fn has_only_views(text: &str) -> bool {
     // Any dialect works, because only the names differ.
     let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text, Dialect::Databricks));
     let is_view = |one: &String| View::of(one, Dialect::Databricks).is_some();
@@ -53,14 +73,15 @@ pub(super) fn has_only_views(text: &str) -> bool {
 }
 
 /// A `CREATE OR REPLACE VIEW`, in parts.
-struct View<'s> {
-    name: &'s str,
+pub(super) struct View<'s> {
+    /// Its quoted name.
+    pub(super) name: &'s str,
     /// The text after `VIEW`, the name included.
-    behind: &'s str,
+    pub(super) behind: &'s str,
 }
 
 impl<'s> View<'s> {
-    fn of(statement: &'s str, dialect: Dialect) -> Option<Self> {
+    pub(super) fn of(statement: &'s str, dialect: Dialect) -> Option<Self> {
         let tokens = lex(statement, dialect).ok()?;
         let mut solid = tokens.iter().enumerate().filter(|(_, token)| !token.is_blank());
         for word in ["CREATE", "OR", "REPLACE", "VIEW"] {
@@ -74,11 +95,24 @@ impl<'s> View<'s> {
     }
 }
 
+/// Returns the query of a view's text, which is the text itself unless it begins with `CREATE`.
+pub(super) fn query_of(text: &str, dialect: Dialect) -> &str {
+    let tokens = lex(text, dialect).unwrap_or_default();
+    if !tokens.iter().find(|token| !token.is_blank()).is_some_and(|token| token.is_word("CREATE")) {
+        return text;
+    }
+    let query = tokens
+        .iter()
+        .find(|token| token.is_word("AS"))
+        .and_then(|word| text.get(word.at + word.text.len()..));
+    query.unwrap_or(text)
+}
+
 /// Splits a text into statements without comments and semicolons.
-fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
+pub(super) fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, FileError> {
     let refused = |at: usize, why: String| {
         let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        Error::plain(format!("line {line}: {why}"))
+        FileError::plain(format!("line {line}: {why}"))
     };
     let tokens = lex(text, dialect)
         .map_err(|error| refused(error.at, format!("unterminated {}; close it", error.what)))?;

@@ -1,14 +1,13 @@
-//! Reads the SQL files and selects those of a dialect.
+//! The SQL files that create the tables and views of a pipeline: which of them are for a dialect, and the views they declare.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Error;
-use syncwatch::sql::Dialect;
+use super::normalised;
+use super::script::{FileError, View, divide, expand, query_of};
+use crate::data_checks::object_name;
+use crate::sql::Dialect;
 
 /// A file in its variant for one dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,46 +32,23 @@ fn word(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Reads the `.sql` files of a folder in their variants for a dialect, in order.
-pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
-    let unread = |path: &Path, error: io::Error| {
-        let path = path.display();
-        Error::new(format!("cannot read {path}: {error}"), "give the path of the folder with the SQL files")
-    };
-    let mut texts = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(|error| unread(folder, error))? {
-        let path = entry.map_err(|error| unread(folder, error))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if path.extension().is_some_and(|extension| extension == "sql") {
-            let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
-            texts.insert(name.to_owned(), text);
-        }
-    }
-    // Without files, nothing would be created and the command would succeed.
-    if texts.is_empty() {
-        let folder = folder.display();
-        return Err(Error::new(
-            format!("{folder} has no SQL files"),
-            "give the path of the folder with them",
-        ));
-    }
-    select(&texts, dialect)
-}
-
 /// Selects the variants of a dialect: its own file before the common one. Takes texts by file name.
-fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
+pub fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, FileError> {
     // By number: the name and its variants by dialect; `None` is the common variant.
     let mut files: BTreeMap<i64, (String, BTreeMap<Option<&str>, &str>)> = BTreeMap::new();
     for file_name in texts.keys() {
         let (number, name, variant) = parts(file_name).ok_or_else(|| {
             let hint = "rename it to <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with databricks, \
                         postgresql or sqlite as dialect";
-            Error::new(format!("invalid file name {file_name}"), hint)
+            FileError::new(format!("invalid file name {file_name}"), hint)
         })?;
         let stem = format!("{number:03}_{name}");
         let (known, variants) = files.entry(number).or_insert_with(|| (stem.clone(), BTreeMap::new()));
         if *known != stem {
-            return Err(Error::new(format!("{known} and {stem} have the same number"), "give each its own"));
+            return Err(FileError::new(
+                format!("{known} and {stem} have the same number"),
+                "give each its own",
+            ));
         }
         variants.insert(variant, file_name);
     }
@@ -80,7 +56,7 @@ fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<Obje
     let mut selected = Vec::with_capacity(files.len());
     for (number, (stem, variants)) in files {
         let file_name = variants.get(&Some(dialect)).or_else(|| variants.get(&None)).ok_or_else(|| {
-            Error::new(
+            FileError::new(
                 format!("{stem} has no variant for {dialect}"),
                 format!("add {stem}.{dialect}.sql or {stem}.sql"),
             )
@@ -91,6 +67,29 @@ fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<Obje
         selected.push(ObjectFile { number, name, file_name: (*file_name).to_owned(), text, sha256 });
     }
     Ok(selected)
+}
+
+/// Returns the normalised queries of the views that files declare, by their name in `pipeline.toml`; of these relations only.
+pub fn declared_views(
+    files: &[ObjectFile],
+    relations: &BTreeSet<&str>,
+    dialect: Dialect,
+) -> Result<BTreeMap<String, String>, FileError> {
+    // A relation whose name cannot be quoted has no file.
+    let quoted = |name: &&str| Some((object_name(dialect, name).ok()?, (*name).to_owned()));
+    let names: BTreeMap<String, String> = relations.iter().filter_map(quoted).collect();
+    let mut declared = BTreeMap::new();
+    for file in files {
+        let statements = expand(&file.text, dialect).and_then(|text| divide(&text, dialect));
+        let in_file = |error| FileError::plain(format!("{}: {error}", file.file_name));
+        for statement in statements.map_err(in_file)? {
+            let Some(View { name, .. }) = View::of(&statement, dialect) else { continue };
+            if let Some(name) = names.get(name) {
+                declared.insert(name.clone(), normalised(query_of(&statement, dialect), dialect));
+            }
+        }
+    }
+    Ok(declared)
 }
 
 fn parts(file_name: &str) -> Option<(i64, &str, Option<&str>)> {
