@@ -84,7 +84,7 @@ test: lab-zips ## Run every test, including those on the lab and on real SQL eng
 	cargo test $(LOCKED) --workspace
 
 .PHONY: spark-check
-spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of checks and of the audit log, and every view, on Spark 3.5, as in older Databricks runtimes; needs Java 8, 11 or 17
+spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of checks, of the audit log and of reconciliation, and every view, on Spark 3.5, as in older Databricks runtimes; needs Java 8, 11 or 17
 	@[ -n '$(HAS_JAVA)' ] || { echo 'Missing: Java 17, which Spark needs. On Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless' >&2; exit 1; }
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	SPARK_PYTHON='$(SPARK_VENV)/bin/python' cargo test $(LOCKED) --workspace --test it spark:: -- --ignored --nocapture
@@ -153,12 +153,17 @@ docs: ## Build the API documentation; warnings fail
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, and 10,000 series of figures; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify, BESIDE=<zips of another build>
+bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, 10,000 series of figures, and the reconciliation of a million records; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify|reconcile, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
 	@$(BUILD) syncwatch-bench --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY) $(if $(BESIDE),--beside '$(BESIDE)')
+
+.PHONY: bench-streams
+bench-streams: ## Compare 1,000,000 rows in two databases as streams; RELADIFF=<program> measures it beside, MANY=1 adds 6.5 million rows
+	@cargo build $(LOCKED) --quiet --profile measured -p syncwatch-bench --bin streams
+	@'$(CARGO_TARGET_DIR)/measured/streams' $(if $(RELADIFF),--reladiff '$(RELADIFF)') $(if $(MANY),--many)
 
 .PHONY: picture
 picture: ## Draw the picture of a notice in README.md from the snapshot of its mail; needs Chromium

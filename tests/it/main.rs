@@ -31,6 +31,8 @@ mod operate;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod preflight;
 #[cfg(test)]
 mod quiet_days;
@@ -44,6 +46,8 @@ mod reconcile_days;
 mod reconciliation_rounds;
 #[cfg(test)]
 mod runbook;
+#[cfg(test)]
+mod safe_form;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

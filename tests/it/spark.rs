@@ -1,6 +1,9 @@
-//! Runs every statement of checks and of the audit log on Apache Spark 3.5, the base of older Databricks runtimes: `make spark-check`.
+//! Runs every statement of checks, of the audit log and of reconciliation on Apache Spark 3.5, the base of older Databricks runtimes: `make spark-check`.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
@@ -8,18 +11,21 @@ use nightly_snapshot::rows::{DayRow, RunRow};
 use nightly_snapshot::statements::Statements;
 use reconciliation::rows::ObjectRow;
 use serde_json::{Value as Json, json};
+use syncwatch::baseline::Relations;
 use syncwatch::data_checks::{
     DataCheck, Measure, Scan, compile, filter_statement, filters, object_name, samples_statement,
 };
+use syncwatch::observe::objects::Databases;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, Value, bulk};
-use syncwatch::warehouse::Warehouse;
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects;
+use syncwatch_lab::databricks::WAREHOUSE_ID;
 use syncwatch_lab::engines;
 use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, sql_folder};
 
 use crate::data_checks::MORE;
-use crate::snapshot;
+use crate::{pairs, reconcile, safe_form, snapshot};
 
 /// The variable with the path of a Python that has pyspark.
 const PYTHON: &str = "SPARK_PYTHON";
@@ -191,6 +197,12 @@ async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Ve
     (asked_all, updates.map(|update| update.sql().to_owned()).collect())
 }
 
+/// The reads of definitions for the baseline: they need Unity Catalog's `information_schema`, so they are parsed as they are.
+fn catalog_reads() -> Vec<String> {
+    let relations = Relations::new(["crm.rds.properties"].into(), Dialect::Databricks);
+    relations.reads().unwrap().iter().map(|read| read.statement.sql().to_owned()).collect()
+}
+
 /// Returns the scripts of the repository's warehouse objects, without clustering, which Spark's own tables lack, and a query of
 /// each view.
 fn objects() -> (Vec<String>, Vec<Json>) {
@@ -236,7 +248,8 @@ async fn every_statement_answers_on_spark_as_on_sqlite() {
             statements.push(asked(&of_spark, &rows(&warehouse.query(&of_sqlite).await.unwrap())));
         }
     }
-    let (of_log, parsed) = audit_log(&pipeline, &warehouse).await;
+    let (of_log, mut parsed) = audit_log(&pipeline, &warehouse).await;
+    parsed.extend(catalog_reads());
     statements.extend(of_log);
     let given = json!({
         "databases": ["rds", "salesforce", "sfdc_dbx"],
@@ -252,4 +265,134 @@ async fn every_statement_answers_on_spark_as_on_sqlite() {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
     println!("{report}");
+}
+
+/// A Spark that answers as a warehouse of Databricks; it ends with this process, as its standard input does.
+struct Spark {
+    _child: Child,
+    url: String,
+}
+
+/// One for all tests, which take turns: they make the same tables.
+static SPARK: LazyLock<tokio::sync::Mutex<Spark>> = LazyLock::new(|| {
+    let python = std::env::var(PYTHON).expect("make spark-check sets it");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/spark/serve.py");
+    let mut command = Command::new(python);
+    let child =
+        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    tokio::sync::Mutex::new(Spark { url: format!("http://127.0.0.1:{}", port.trim()), _child: child })
+});
+
+/// Runs a test on Spark in the ANSI mode, as in Databricks' SQL warehouses, or without it, as Spark's default is.
+async fn on_spark(ansi: &[bool], test: impl AsyncFn(&Databases)) {
+    let spark = SPARK.lock().await;
+    let auth = DatabricksAuth::Token(secrecy::SecretString::from("none"));
+    let mut settings = DatabricksSettings::new(&spark.url, WAREHOUSE_ID, auth);
+    settings.retry_budget = Duration::ZERO;
+    let databases = reconcile::twice(|| {
+        Warehouse::open(Settings::Databricks(settings.clone()), syncwatch::http::client().unwrap()).unwrap()
+    });
+    for ansi in ansi {
+        let sql = format!("SET spark.sql.ansi.enabled = {ansi}");
+        databases.warehouse.execute(&Statement::new("the mode", sql)).await.unwrap();
+        test(&databases).await;
+    }
+}
+
+/// Without the ANSI mode, a cast that fails is NULL.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn pairs_have_their_verdict_on_spark() {
+    on_spark(&[true], async |databases| pairs::pairs_have_their_verdict(&databases.warehouse).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn planted_differences_are_found_exactly_on_spark() {
+    on_spark(&[true, false], async |databases| {
+        reconcile::planted_differences_are_found(databases).await;
+        reconcile::one_key_has_the_verdict_of_each_field_on(&databases.warehouse).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn random_tables_are_compared_as_in_memory_on_spark() {
+    on_spark(&[true], async |databases| {
+        reconcile::random_tables_are_compared_as_in_memory(databases, 4).await;
+        reconcile::keys_are_joined_by_their_meaning_on(&databases.warehouse).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn equal_in_sql_is_never_different_on_spark() {
+    on_spark(&[true], async |databases| {
+        safe_form::equal_in_sql_is_never_different(&databases.warehouse, 100).await;
+    })
+    .await;
+}
+
+/// Spark has no `information_schema`: tables of that name, with the columns that Unity Catalog documents, stand in for it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn reads_of_the_catalog_find_a_view_on_spark() {
+    const TABLES: [(&str, &[&str]); 4] = [
+        ("tables", &["table_type", "table_owner"]),
+        ("columns", &["column_name", "full_data_type", "ordinal_position"]),
+        ("views", &["view_definition"]),
+        ("table_privileges", &["grantee", "privilege_type"]),
+    ];
+    on_spark(&[true, false], async |databases| {
+        let warehouse = &databases.warehouse;
+        for (table, columns) in TABLES {
+            let columns = ["table_schema", "table_name"].iter().chain(columns);
+            let columns: Vec<(&str, &str)> = columns
+                .map(|name| (*name, if *name == "ordinal_position" { "BIGINT" } else { "VARCHAR(80)" }))
+                .collect();
+            let rows: &[&[&str]] = match table {
+                "tables" => &[&["VIEW", "data team"]],
+                "columns" => &[&["company", "string", "2"], &["id", "decimal(10,0)", "1"]],
+                "views" => &[&["SELECT id, company FROM rds.homes"]],
+                _ => &[&["syncwatch", "SELECT"]],
+            };
+            let other = ["RDS", "other"];
+            let line = |row: &&[&str], name: &[&str; 2]| -> reconcile::Line {
+                let cells = name.iter().chain(row.iter()).zip(&columns);
+                cells
+                    .map(|(cell, (_, kind))| match *kind {
+                        "BIGINT" => cell.parse::<i64>().unwrap().into(),
+                        _ => (*cell).into(),
+                    })
+                    .collect()
+            };
+            let lines: Vec<reconcile::Line> =
+                rows.iter().flat_map(|row| [line(row, &["rds", "Homes_View"]), line(row, &other)]).collect();
+            let path = format!("crm.information_schema.{table}");
+            reconcile::make_table(warehouse, &path, &columns).await;
+            reconcile::insert(warehouse, &path, &columns, &lines).await;
+        }
+        let relations = Relations::new(["crm.rds.homes_view", "crm.rds.gone"].into(), Dialect::Databricks);
+        let mut answers = Vec::new();
+        for read in relations.reads().unwrap() {
+            let answer = warehouse.query(&read.statement).await.map_err(|error| error.to_string());
+            answers.push((read, answer));
+        }
+        let found = relations.found(&answers);
+        let names: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!((names, answers.len()), (vec!["crm.rds.homes_view"], 4));
+        let view = found["crm.rds.homes_view"].known().unwrap();
+        let columns = [("id", "decimal(10,0)"), ("company", "string")];
+        let columns = columns.map(|(name, kind)| (name.to_owned(), kind.to_owned())).to_vec();
+        assert_eq!(view.columns.known(), Some(&columns));
+        assert_eq!(view.owner.known().map(String::as_str), Some("data team"));
+        assert_eq!(view.grants.known(), Some(&["SELECT to syncwatch".to_owned()].into()));
+        assert!(view.text.known().unwrap().contains("homes"));
+    })
+    .await;
 }

@@ -134,9 +134,11 @@ fn numbers(decides: &Value, other: &Value, scale: u32, round_to_scale: bool) -> 
 fn instants(decides: &Value, other: &Value) -> Compared {
     known(value::instant(decides)?, value::instant(other)?, |a, b| {
         let second = |instant: jiff::Timestamp| instant.as_nanosecond().div_euclid(1_000_000_000);
+        // PostgreSQL rounds a text to the microsecond.
+        let rounded = |instant: jiff::Timestamp| (instant.as_nanosecond() + 500).div_euclid(1_000_000_000);
         if a == b {
             Verdict::Equal
-        } else if second(a) == second(b) {
+        } else if second(a) == second(b) || rounded(a) == rounded(b) {
             Verdict::EqualNormalised(Rule::WholeSeconds)
         } else if (second(a) - second(b)).abs() == HOUR {
             Verdict::Different(Reason::OneHour)

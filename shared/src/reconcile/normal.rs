@@ -20,6 +20,11 @@ const TEXT: [Step; 4] = [
 
 /// Returns the steps of a kind, to be applied one after the other. Only text has any.
 pub(super) fn steps(kind: &Kind) -> impl Iterator<Item = Step> {
+    // SQL shortens an id before all else, so that also text that is not an id is as equal here as there.
+    let first: &[Step] = match kind {
+        Kind::SalesforceId => &[(Rule::IdLength, |text| Some(short_id(text.trim_matches(' '))))],
+        _ => &[],
+    };
     let more: &[Step] = match kind {
         Kind::RichText => &[(Rule::Markup, text_of_html)],
         Kind::Choice { .. } => &[(Rule::CaseOfChoice, |text| Some(text.to_lowercase()))],
@@ -39,7 +44,7 @@ pub(super) fn steps(kind: &Kind) -> impl Iterator<Item = Step> {
         Kind::Phone => &[(Rule::PhoneFormat, digits)],
         _ => &[],
     };
-    TEXT.into_iter().chain(more.iter().copied())
+    first.iter().copied().chain(TEXT).chain(more.iter().copied())
 }
 
 /// Returns the choices of a text.

@@ -582,6 +582,8 @@ impl<'o> Statements<'o> {
         use Dialect::{Databricks, PostgreSql, Sqlite};
         let text = self.text_form(column);
         let form = match (kind, self.dialect) {
+            // As an expression: a comparison of columns rounds digits in a text to a double.
+            (Kind::Number { .. } | Kind::Money { .. }, Sqlite) => format!("+{column}"),
             (Kind::Number { .. } | Kind::Money { .. }, _) => self.number_form(column),
             (Kind::Flag, _) => format!(
                 "CASE WHEN {text} IS NULL THEN '0' WHEN LOWER({text}) IN ('true', 't', '1') THEN '1' \

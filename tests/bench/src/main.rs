@@ -1,5 +1,6 @@
 //! `make bench`: compares a cold start, a whole check and a webhook with Python versions, and data checks with one query for
-//! each; measures 10,000 syncs, a night of 100,000 runs, 10,000 series of figures, and vendor errors.
+//! each; measures 10,000 syncs, a night of 100,000 runs, 10,000 series of figures, vendor errors, and the reconciliation of a
+//! million records.
 //!
 //! Machines differ, so the ratio of two figures counts, both measured in turns on the same machine in the same minute.
 
@@ -12,6 +13,7 @@ mod cold;
 mod figures;
 mod intake;
 mod programs;
+mod reconcile;
 mod report;
 mod runtime_api;
 mod scale;
@@ -57,6 +59,8 @@ enum Part {
     Figures,
     /// Vendor errors.
     Classify,
+    /// A million records on both sides.
+    Reconcile,
 }
 
 fn main() -> Result<ExitCode> {
@@ -89,6 +93,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Classify) {
         classify::measure(&mut report);
+    }
+    if wanted(Part::Reconcile) {
+        reconcile::measure(&mut report)?;
     }
     Ok(report.finish())
 }

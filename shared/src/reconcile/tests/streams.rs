@@ -50,7 +50,7 @@ fn streamed(sides: [&[Line]; 2], block: usize, budget: usize, turned: bool) -> (
                     cells.push(key.as_deref().map(str::as_bytes));
                     match origin {
                         Origin::Source => {
-                            cells.extend([state, text].map(|text| text.as_deref().map(str::as_bytes)))
+                            cells.extend([state, text].map(|text| text.as_deref().map(str::as_bytes)));
                         }
                         Origin::Destination => cells.push(text.as_deref().map(str::as_bytes)),
                     }

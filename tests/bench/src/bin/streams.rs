@@ -92,7 +92,8 @@ async fn beside(arguments: &Arguments, planted: Planted, rows: u64) -> Result<bo
     fill(&destination, rows, planted, false).await?;
     println!("\n{rows} + {rows} rows of five columns in two PostgreSQL databases: {}", planted.name);
     let different = (rows - 3 - planted.apart) / planted.step + 1;
-    let runs = if rows == ROWS { 3 } else { 1 };
+    // With many differences `reladiff` takes minutes.
+    let runs = if rows == ROWS && different < rows / 100 { 3 } else { 1 };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let found = alone(&source, &destination)?;
