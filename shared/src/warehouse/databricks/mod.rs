@@ -247,9 +247,6 @@ impl Databricks {
         budget: &RetryBudget,
         mut take: impl FnMut(&Json) -> Result<ControlFlow<(), usize>, ErrorKind>,
     ) -> Result<(), ErrorKind> {
-        if outcome.state == State::Closed {
-            return Err(shape("status.state", "CLOSED, its result is no longer kept"));
-        }
         let (mut rows, mut chunks) = (0, 1);
         let mut next = wire::next_chunk(outcome.result());
         match take(outcome.result())? {

@@ -220,6 +220,9 @@ pub(super) struct TypedColumn {
 
 impl Manifest {
     pub(super) fn parse(outcome: &Outcome) -> Result<Self, ErrorKind> {
+        if outcome.state == State::Closed {
+            return Err(shape("status.state", "CLOSED, its result is no longer kept"));
+        }
         const COLUMNS: &str = "manifest.schema.columns";
         let found = at(&outcome.answer, COLUMNS);
         let entries = found.and_then(Json::as_array).ok_or_else(|| shape(COLUMNS, kind_of(found)))?;
