@@ -220,10 +220,10 @@ pub(super) struct TypedColumn {
 
 impl Manifest {
     pub(super) fn parse(outcome: &Outcome) -> Result<Self, ErrorKind> {
+        const COLUMNS: &str = "manifest.schema.columns";
         if outcome.state == State::Closed {
             return Err(shape("status.state", "CLOSED, its result is no longer kept"));
         }
-        const COLUMNS: &str = "manifest.schema.columns";
         let found = at(&outcome.answer, COLUMNS);
         let entries = found.and_then(Json::as_array).ok_or_else(|| shape(COLUMNS, kind_of(found)))?;
         let column = |(index, entry): (usize, &Json)| {
