@@ -801,6 +801,18 @@ pending_for = "10m""#,
         ("0.5", "101.0"),
         (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", synced = "s" }"#),
         (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", wher = [] }"#),
+        (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", connection = "crm" }"#),
+        (
+            r#"destination = { table = "salesforce.home" }"#,
+            r#"destination = { table = "salesforce.home", connection = "crm" }
+[connections.Erp]
+driver = "odbc"
+dialect = "oracle"
+[connections.erp]
+driver = "odbc"
+dialect = "sqlite"
+host = "h""#,
+        ),
         (r#"name = "homes""#, r#"name = "homes""#),
     ];
     let first = with_checks(ODBC, "").lines().count();

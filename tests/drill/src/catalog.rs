@@ -3,7 +3,7 @@
 use syncwatch_lab::history::{Fault, PAST_DAYS};
 use syncwatch_lab::properties::Pace;
 
-use crate::drill::Beat::{Brew, Inflict, Live, Past};
+use crate::drill::Beat::{Brew, Guard, Inflict, Live, Past};
 use crate::drill::{Cause, Drill, Extent, Fix, Hurt, Level, Trouble, Which, WrongFix};
 
 /// A pipeline at the seed's pace, small enough for a few hours to change its figures.
@@ -29,6 +29,9 @@ const LAST_WRITER: (&str, &str) = (
     "# modified_by = \"last_modified_by_id\"\n# integration_users = [\"005...\"]",
     "modified_by = \"last_modified_by_id\"\nintegration_users = [\"005A0000000SyncIAC\"]",
 );
+
+/// Properties that were deleted in the source stay in Salesforce, which is not what these drills are about.
+const DELETED_STAY: (&str, &str) = ("extra = 0,", "extra = 1000,");
 
 /// Every drill, in list order.
 pub const DRILLS: &[Drill] = &[
@@ -309,13 +312,23 @@ pub const DRILLS: &[Drill] = &[
         name: "unknown-owner",
         level: Level::Medium,
         title: "Sales finds an unknown company on some properties",
-        story: "It is a Tuesday noon. Sales sees a company named \"Renamed by hand\" on some properties. No alert is open, and every \
-                run of the week completed.",
-        starts: "2026-11-24T20:07:00Z",
+        story: "It is a Tuesday noon. Sales sees a company named \"Renamed by hand\" on some properties. There is a mail of last \
+                night, and every run of the week completed.",
+        starts: "2026-11-22T20:07:00Z",
         extent: QUIET,
-        edits: &[LAST_WRITER],
+        edits: &[LAST_WRITER, DELETED_STAY],
         webhooks: false,
-        beats: &[Inflict(Trouble::HandEdits(30)), Live(60)],
+        // The nightly functions run at 03:00 and 03:05; the second comparison confirms the first.
+        beats: &[
+            Guard,
+            Inflict(Trouble::HandEdits(30)),
+            Brew(890),
+            Live(20),
+            Brew(1_420),
+            Live(20),
+            Brew(520),
+            Live(10),
+        ],
         causes: &[Cause::HandEdit],
         fixes: &[Fix::TouchSource],
         wrong_fixes: &[
@@ -339,9 +352,9 @@ pub const DRILLS: &[Drill] = &[
             "Which records differ, and since when? `look reconcile` compares all of them.",
             "`look reconcile --key KEY`, and `look sql SELECT * FROM crm.salesforce.product_property WHERE sf_property_id_c = 'KEY'`",
         ],
-        model_answer: "Every check is healthy: the records exist, have a company, and are of the newest version. Only comparing \
-                       values finds them: `look reconcile` counts thirty that differ, changed in Salesforce after the source, \
-                       and last_modified_by_id shows a person. A sync sends only what changed at the source, so they stay \
+        model_answer: "Every other check is healthy: the records exist, have a company, and are of the newest version. Only \
+                       comparing values finds them, as the function reconciliation does each night: `look reconcile` counts \
+                       those that differ, changed in Salesforce after the source, and last_modified_by_id shows a person. A sync sends only what changed at the source, so they stay \
                        wrong. Ask the person whose value is right. Here it is the source's: touch its rows, and the next run \
                        sends them.",
         anchors: &["records-differ"],
@@ -385,14 +398,15 @@ pub const DRILLS: &[Drill] = &[
         level: Level::Hard,
         title: "Some changes of last week never reached Salesforce",
         story: "It is a Monday, eight in the morning in Los Angeles. Sales misses changes of Friday evening. The queues are short, \
-                every run completed, and no alert is open.",
+                and every run completed. There is mail of the weekend.",
         starts: "2026-11-21T02:07:00Z",
         extent: QUIET,
-        edits: &[LAST_WRITER],
+        edits: &[LAST_WRITER, DELETED_STAY],
         webhooks: false,
         beats: &[
+            Guard,
             Inflict(Trouble::TimesView(60)),
-            // The nightly checks run at 03:00.
+            // The nightly functions run at 03:00 and 03:05.
             Brew(530),
             Live(20),
             Brew(1_420),
@@ -426,11 +440,11 @@ pub const DRILLS: &[Drill] = &[
             "Was the definition of the pipeline changed? `look baseline`",
         ],
         model_answer: "`look reconcile` finds records whose version in Salesforce is older than the source's, while the update \
-                       queue is empty: no view selects them. `look baseline` shows that the update view was changed: it \
+                       queue is empty: no view selects them. `look baseline` shows that the update view differs from its file: it \
                        compares updated_at with last_modified_date. A record that a person saved after its source changed is \
                        then never selected. Apply the view of infra/warehouse again: it compares versions, so the next run \
                        sends everything that was lost.",
-        anchors: &["records-differ"],
+        anchors: &["definition-changed", "records-differ"],
     },
     Drill {
         name: "all-green",

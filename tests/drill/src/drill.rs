@@ -233,12 +233,6 @@ impl Trouble {
             Self::TimesView(_) => Fix::RepairUpdateView,
         }
     }
-
-    /// Whether every check is healthy, so that a person calls the trainee instead of an alert.
-    #[must_use]
-    pub fn is_silent(self) -> bool {
-        matches!(self, Self::HandEdits(_) | Self::TimesView(_))
-    }
 }
 
 /// An event before the trainee is called.
@@ -248,6 +242,8 @@ pub enum Beat {
     /// The audit log gets the past of this world, with these faults of its create sync and its data. From here on the nightly
     /// snapshot runs at its times.
     Past(&'static [Fault]),
+    /// The definition of the pipeline is accepted. From here on the reconciliation and the configuration audit run at their times.
+    Guard,
     /// These minutes pass while the functions run as usual.
     Live(i64),
     /// These minutes pass without a round: every alert that a round would send is sent at their end too.

@@ -30,8 +30,6 @@ impl Scene {
         match trouble {
             Trouble::DailyInUtc => self.run_daily_at(13),
             Trouble::TimesView(count) => {
-                let accept = ["baseline", "accept", "--by", "Data operations", "--why", "as deployed"];
-                self.operate(&accept).await.map(drop)?;
                 self.with_data(|data| data.inflict(PropertyFault::ViewComparesTimes))?;
                 self.with_data(|data| data.inflict(PropertyFault::LostUpdates { count }))?;
             }

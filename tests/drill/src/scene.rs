@@ -16,6 +16,7 @@ use syncwatch::expect::replay;
 use syncwatch::history::{UsualRuns, run_days, silence_limits};
 use syncwatch::incident::{Incident, State};
 use syncwatch::observation::SyncId;
+use syncwatch::observe::definition::read_declared_views;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, Site};
 use syncwatch::silence::{Silence, covering};
@@ -29,7 +30,7 @@ use syncwatch_lab::census::{CensusServer, TOKEN, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks;
 use syncwatch_lab::history::{Fault, Past};
-use syncwatch_lab::properties::{Pace, PropertyWorld};
+use syncwatch_lab::properties::{Pace, PropertyWorld, sql_folder};
 use syncwatch_lab::receivers::{Mail, MailTap};
 use syncwatch_lab::stage::LivingWarehouse;
 
@@ -47,6 +48,8 @@ const SETTLING: [i64; 4] = [35, 35, 30, 30];
 const NIGHTS: usize = 8;
 const NIGHTLY: &str = "daily-validation";
 const SNAPSHOT: &str = "nightly-snapshot";
+const RECONCILIATION: &str = "reconciliation";
+const AUDIT: &str = "configuration-audit";
 /// The ten minutes of each night with a nightly function, from these minutes after midnight.
 const AT_NIGHT: [i64; 3] = [23 * 60 + 55, 60 + 55, 2 * 60 + 55];
 const MINUTES_A_DAY: i64 = 24 * 60;
@@ -66,6 +69,8 @@ pub struct Scene {
     pace: Pace,
     /// Whether the audit log has a past, so that the nightly snapshot runs.
     has_past: bool,
+    /// Whether the definition was accepted, so that the reconciliation and the configuration audit run.
+    is_guarded: bool,
     /// The figures when the trainee was called, and the worst harm since.
     before: Figures,
     worst: Figures,
@@ -79,7 +84,7 @@ impl Scene {
     /// A part cannot be started, or a check is unhealthy before a fault was injected; the error names it.
     pub async fn set(aws: &Ministack, suffix: &str, drill: &Drill) -> Result<Self> {
         let starts: Timestamp = drill.starts.parse().with_context(|| format!("starts of {}", drill.name))?;
-        let pipeline = Pipeline::parse(&edited(drill)?).context("the pipeline of the drill")?;
+        let pipeline = declared(drill.edits).context("the pipeline of the drill")?;
         let extent = drill.extent;
         let waiting = extent.total.saturating_sub(extent.synced + extent.nameless);
         let properties = PropertyWorld::with(starts, SEED, extent.total, extent.synced, waiting);
@@ -111,6 +116,7 @@ impl Scene {
             settings,
             pace: extent.pace,
             has_past: false,
+            is_guarded: false,
             before: Figures::default(),
             worst: Figures::default(),
         };
@@ -135,6 +141,11 @@ impl Scene {
             match beat {
                 Beat::Inflict(trouble) => self.inflict(*trouble).await?,
                 Beat::Past(faults) => self.play_past(faults).await?,
+                Beat::Guard => {
+                    let accept = ["baseline", "accept", "--by", "Data operations", "--why", "as deployed"];
+                    self.operate(&accept).await.map(drop)?;
+                    self.is_guarded = true;
+                }
                 Beat::Live(minutes) => self.live(*minutes).await?,
                 Beat::Brew(minutes) => self.census.jump(SignedDuration::from_mins(*minutes)),
             }
@@ -196,6 +207,14 @@ impl Scene {
             }
             if self.is_due(NIGHTLY, began)? {
                 self.validate(None).await?;
+            }
+            if self.is_guarded && self.is_due(RECONCILIATION, began)? {
+                let function = reconciliation::App::new(self.site()?);
+                function.run(json!({ "task": "reconcile" }), self.now()).await?;
+            }
+            if self.is_guarded && self.is_due(AUDIT, began)? {
+                let function = configuration_audit::App::new(self.site()?)?;
+                function.run(json!({ "task": "audit" }), self.now()).await?;
             }
             self.poll().await?;
         }
@@ -319,7 +338,8 @@ impl Scene {
                 break;
             }
         }
-        let nights = if self.has_past && self.troubles.is_empty() { NIGHTS } else { 0 };
+        let is_nightly = self.has_past || self.is_guarded;
+        let nights = if is_nightly && self.troubles.is_empty() { NIGHTS } else { 0 };
         for _ in 0..nights {
             if self.live_incidents().await?.is_empty() {
                 break;
@@ -406,7 +426,7 @@ impl Scene {
 
     /// Replaces the pipeline, as deploying an edited `pipeline.toml` does.
     pub(crate) fn redeclare(&mut self, edits: &[(&str, &str)]) -> Result<()> {
-        self.pipeline = Pipeline::parse(&edit(PIPELINE, edits)?).context("the edited pipeline")?;
+        self.pipeline = declared(edits).context("the edited pipeline")?;
         Ok(())
     }
 }
@@ -438,8 +458,11 @@ fn count(data: &PropertyWorld) -> Figures {
     }
 }
 
-fn edited(drill: &Drill) -> Result<String> {
-    edit(PIPELINE, drill.edits)
+/// The pipeline with these edits, and the views of `infra/warehouse`.
+fn declared(edits: &[(&str, &str)]) -> Result<Pipeline> {
+    let mut pipeline = Pipeline::parse(&edit(PIPELINE, edits)?)?;
+    read_declared_views(&mut pipeline, &sql_folder().with_file_name("pipeline.toml"))?;
+    Ok(pipeline)
 }
 
 fn edit(text: &str, edits: &[(&str, &str)]) -> Result<String> {
