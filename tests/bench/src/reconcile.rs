@@ -169,7 +169,7 @@ async fn make(warehouse: &Warehouse, table: &str, select: &str) -> Result<()> {
     Ok(())
 }
 
-/// The join that somebody writes by hand: it counts missing, extra and different rows by the columns as they are.
+/// A join as it is written by hand: it counts missing, extra and different rows by the columns as they are.
 fn bare_join() -> Result<Statement> {
     let [source, destination] =
         ["crm.bench.homes", "crm.bench.home"].map(|table| object_name(Dialect::PostgreSql, table));
