@@ -20,7 +20,7 @@ locals {
   resources   = merge({ for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }, local.connections)
   functions = {
     for name, function in local.table.functions : name => merge(function, {
-      settings    = { for setting, source in function.settings : setting => source if startswith(source, "file:") || contains(keys(local.resources), source) }
+      settings = { for setting, source in function.settings : setting => source if startswith(source, "file:") || contains(keys(local.resources), source) }
       permissions = concat(
         [for permission in try(function.permissions, []) : permission if contains(keys(local.resources), permission.resource)],
         [for id in keys(local.connections) : { action = "secretsmanager:GetSecretValue", resource = id } if name == "reconciliation"],
