@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use syncwatch::data_checks::object_name;
-use syncwatch::observe::objects::{self, Databases};
+use syncwatch::observe::objects;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
     Class, Fault, NotCompared, Object, Reason, Reconciliation, Rule, Sent, Statements, Verdict, compare,
     read_records,
 };
 use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
-use syncwatch::warehouse::Warehouse;
+use syncwatch::warehouse::{Databases, Warehouse};
 use syncwatch_lab::engines::{self, Postgres};
 use tempfile::TempDir;
 

@@ -59,7 +59,7 @@ fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> + Clo
     prop::sample::select(texts.to_vec()).prop_map(str::to_owned)
 }
 
-/// What may surround a text: blanks, other white space, what is none, and a mark that combines with the character before it.
+/// Marks that surround a text: blanks, other white space, what is none, and a mark that combines with the character before it.
 fn around() -> impl Strategy<Value = String> + Clone {
     one_of(&[
         "", "", "", " ", "  ", "\t", "\n", "\u{a0}", "\u{2003}", "\u{3000}", "\u{200b}", "\u{feff}",

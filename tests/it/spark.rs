@@ -15,10 +15,9 @@ use syncwatch::baseline::Relations;
 use syncwatch::data_checks::{
     DataCheck, Measure, Scan, compile, filter_statement, filters, object_name, samples_statement,
 };
-use syncwatch::observe::objects::Databases;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, Value, bulk};
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch::warehouse::{Databases, DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects;
 use syncwatch_lab::databricks::WAREHOUSE_ID;
 use syncwatch_lab::engines;

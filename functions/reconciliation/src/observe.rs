@@ -5,11 +5,11 @@ use std::time::Duration;
 use syncwatch::aws::AwsError;
 use syncwatch::census::Client;
 use syncwatch::observation::Unread;
-use syncwatch::observe::objects::{COMPARE_LIMITS, Databases, sent};
+use syncwatch::observe::objects::{COMPARE_LIMITS, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{Object, Sent};
 use syncwatch::runtime::Site;
-use syncwatch::warehouse::Limits;
+use syncwatch::warehouse::{Databases, Limits};
 use tokio::time::timeout;
 
 use crate::Patience;

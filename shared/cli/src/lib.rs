@@ -53,12 +53,12 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
-use syncwatch::observe::objects::{COMPARE_LIMITS, Databases};
+use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Object;
 use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
-use syncwatch::warehouse::{Limits, Warehouse};
+use syncwatch::warehouse::{Databases, Limits, Warehouse};
 
 use alarms::CloudWatch;
 pub use arguments::{Arguments, CensusCommand, Command};

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use syncwatch::census::Client;
 use syncwatch::classify::identifier;
-use syncwatch::observe::objects::{self, Databases, compare, sent};
+use syncwatch::observe::objects::{self, compare, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
     self, Fault, NotCompared, Object, Reconciliation, Record, Sample, Sent, Verdict, value_text,
 };
 use syncwatch::sql::Value;
 use syncwatch::text::{bounded, counted, grouped, minute_utc, table};
+use syncwatch::warehouse::Databases;
 
 use super::error::Error;
 use super::{Answer, Operator, Outcome, progress};

@@ -1,6 +1,5 @@
 //! Compares the objects of the pipeline in the warehouse, and reads what their syncs did.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use crate::census::Client;
 use crate::observation::{Run, RunStatus};
 use crate::pipeline::Pipeline;
 use crate::reconcile::{
-    Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Record, STREAM_BUDGET, Sent, Side, Statements,
+    Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Record, STREAM_BUDGET, Sent, Statements,
     check_copy, copied, read_records,
 };
-use crate::warehouse::{Limits, Warehouse};
+use crate::warehouse::{Databases, Limits, Warehouse};
 
 /// The limits of one statement of a comparison: it may join tables of millions of rows.
 pub const COMPARE_LIMITS: Limits = Limits {
@@ -25,30 +24,6 @@ pub const COMPARE_LIMITS: Limits = Limits {
 };
 /// The most rejected records that are read of a run: Census lists at most so many.
 const MOST_REJECTED: u32 = 100;
-
-/// The databases of a pipeline's objects.
-#[derive(Debug)]
-pub struct Databases {
-    pub warehouse: Warehouse,
-    /// The connections that are needed, by name; or why one cannot be opened.
-    pub connections: BTreeMap<String, Result<Warehouse, String>>,
-}
-
-impl Databases {
-    /// Returns the database of one side.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn of(&self, side: &Side) -> Result<&Warehouse, NotCompared> {
-        let Some(name) = &side.connection else { return Ok(&self.warehouse) };
-        let problem = match self.connections.get(name) {
-            Some(Ok(connection)) => return Ok(connection),
-            Some(Err(problem)) => problem.clone(),
-            None => "not opened".to_owned(),
-        };
-        Err(NotCompared::Connection { name: name.clone(), problem })
-    }
-}
 
 /// Receives the number of rows read so far from two databases, of both sides together. Values may be read twice.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;

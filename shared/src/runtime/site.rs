@@ -16,10 +16,9 @@ use crate::aws::topic::Topic;
 use crate::aws::{AwsError, ConnectError, Sdk};
 use crate::census;
 use crate::observation::Unread;
-use crate::observe::objects::Databases;
 use crate::pipeline::{self, Pipeline};
 use crate::reconcile::Object;
-use crate::warehouse::{Limits, Warehouse};
+use crate::warehouse::{Databases, Limits, Warehouse};
 
 /// A function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
 #[derive(Debug, thiserror::Error)]

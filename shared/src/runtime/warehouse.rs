@@ -14,12 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::secrets::{SecretError, SecretStore};
-use crate::observe::objects::Databases;
 use crate::pipeline::{self, Pipeline};
 use crate::reconcile::Object;
 use crate::sql::{self, Answer, Dialect, ErrorKind, Statement};
 use crate::warehouse::{
-    DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
+    Databases, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
 };
 
 /// The warehouse cannot be opened. Holds no part of the secret.

@@ -23,6 +23,7 @@
 //! `libodbc.so.2`, as in a container image with `unixodbc`. Drivers that load `libodbcinst.so` themselves, such as
 //! Simba's, need this build too. The drivers have their own licences.
 
+mod databases;
 mod databricks;
 #[cfg(feature = "odbc")]
 mod odbc;
@@ -33,6 +34,7 @@ use serde::Serialize;
 
 use crate::sql::{Answer, Dialect, Error, Sink, Statement, render};
 
+pub use databases::Databases;
 pub use databricks::Databricks;
 #[cfg(feature = "odbc")]
 pub use odbc::Odbc;

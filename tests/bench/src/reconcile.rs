@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use syncwatch::data_checks::object_name;
-use syncwatch::observe::objects::{Databases, compare};
+use syncwatch::observe::objects::compare;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{MOST_JUDGED, Object, Reconciliation, Sent, Statements};
 use syncwatch::sql::{Dialect, Statement};
-use syncwatch::warehouse::Warehouse;
+use syncwatch::warehouse::{Databases, Warehouse};
 use syncwatch_lab::aws::workspace_root;
 use syncwatch_lab::engines::Postgres;
 

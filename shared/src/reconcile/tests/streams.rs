@@ -1,4 +1,4 @@
-//! Streams against a comparison in memory: whatever the order, the blocks and the memory.
+//! Streams against a comparison in memory, in any order, in blocks of any size, with much or little memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

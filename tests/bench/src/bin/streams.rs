@@ -14,10 +14,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use syncwatch::observe::objects::{Databases, compare};
+use syncwatch::observe::objects::compare;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{Object, Sent};
 use syncwatch::sql::Statement;
+use syncwatch::warehouse::Databases;
 use syncwatch_lab::engines::Postgres;
 
 /// The rows of each side that are compared with `reladiff`, and alone.
