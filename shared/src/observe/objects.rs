@@ -1,11 +1,11 @@
 //! Compares the objects of the pipeline in the warehouse, and reads what their syncs did.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::streams;
+pub use super::streams::Progress;
 use crate::census::Client;
 use crate::observation::{Run, RunStatus};
 use crate::pipeline::Pipeline;
@@ -24,9 +24,6 @@ pub const COMPARE_LIMITS: Limits = Limits {
 };
 /// The most rejected records that are read of a run: Census lists at most so many.
 const MOST_REJECTED: u32 = 100;
-
-/// Receives the number of rows read so far from two databases, of both sides together. Values may be read twice.
-pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// Compares the records of an object on both sides: by three statements if they are in one database, else as two streams.
 ///

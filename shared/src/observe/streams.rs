@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::objects::Progress;
 use crate::reconcile::{
     Content, Digested, Horizon, NotCompared, Object, Origin, Reconciliation, Record, Sent, Statements,
     Streams, check_copy, digest, pair_records,
 };
 use crate::sql::{self, Block, Sink, Statement};
 use crate::warehouse::Warehouse;
+
+/// Receives the number of rows read so far from two databases, of both sides together. Values may be read twice.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The warehouses of source and destination.
 type Sides<'w> = [&'w Warehouse; 2];
