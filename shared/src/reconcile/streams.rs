@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -35,8 +36,8 @@ pub const STREAM_BUDGET: usize = 96 << 20;
 /// The planned memory of a row, and that of a slot of the map: a key, a row and its flags, of which 4 in 5 are used.
 const ROW_BYTES: u64 = 40;
 const SLOT_BYTES: usize = 26;
-/// The memory of a waiting row beside its values.
-const WAITING_BYTES: usize = 64;
+/// The memory of a waiting row beside its values: its place in a map that may be half empty, and an allocation.
+const WAITING_BYTES: usize = 128;
 /// The rows that are judged together.
 const BATCH: usize = 500;
 
@@ -276,6 +277,24 @@ impl Table {
     }
 }
 
+/// A digest is its own hash.
+#[derive(Default)]
+struct OfDigest(u64);
+
+impl Hasher for OfDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = XxHash3_64::oneshot(bytes);
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = u64::try_from(digest & u128::from(u64::MAX)).unwrap_or(0);
+    }
+}
+
 /// A row that waits for its partner: of each cell its length, and its bytes.
 struct Waiting {
     origin: Origin,
@@ -353,7 +372,7 @@ pub struct Streams {
     /// The differing rows of this pass that are not judged yet.
     unjudged: u64,
     judged_range: Range,
-    waiting: HashMap<u128, Waiting>,
+    waiting: HashMap<u128, Waiting, BuildHasherDefault<OfDigest>>,
     waiting_bytes: usize,
     columns: Vec<Column>,
     batch: Vec<(u16, Vec<Value>)>,
@@ -384,7 +403,9 @@ impl Streams {
         let of_map = budget / 3 * 2;
         let passes = source.max(destination).saturating_mul(ROW_BYTES).div_ceil(of_map.max(1) as u64).max(1);
         let length = u64::MAX / passes;
-        let union = usize::try_from((source + destination) / passes * 5 / 4).unwrap_or(usize::MAX);
+        // Room for a quarter of the rows without a partner; with more, the map is halved.
+        let union = source.max(destination).saturating_add(source.min(destination) / 4);
+        let union = usize::try_from(union / passes * 5 / 4).unwrap_or(usize::MAX);
         let slots = union.saturating_add(1_024).min(of_map / SLOT_BYTES).max(16);
         let columns = paired_columns(&object);
         let found = empty(&object);
@@ -401,7 +422,7 @@ impl Streams {
             shapes: [None, None],
             unjudged: 0,
             judged_range: ALL,
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             waiting_bytes: 0,
             columns,
             batch: Vec::new(),
