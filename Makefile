@@ -162,8 +162,8 @@ bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against
 
 .PHONY: bench-streams
 bench-streams: ## Compare 1,000,000 rows in two databases as streams; RELADIFF=<program> measures it beside, MANY=1 adds 6.5 million rows
-	@cargo build $(LOCKED) --quiet --profile measured -p syncwatch-bench --bin streams
-	@'$(CARGO_TARGET_DIR)/measured/streams' $(if $(RELADIFF),--reladiff '$(RELADIFF)') $(if $(MANY),--many)
+	@cargo build $(LOCKED) --quiet --profile measured -p syncwatch-bench --bin syncwatch-bench
+	@'$(CARGO_TARGET_DIR)/measured/syncwatch-bench' streams $(if $(RELADIFF),--reladiff '$(RELADIFF)') $(if $(MANY),--many)
 
 .PHONY: picture
 picture: ## Draw the picture of a notice in README.md from the snapshot of its mail; needs Chromium

@@ -262,7 +262,9 @@ async fn each_drift_of_the_lab_has_its_finding() {
     let lab = CensusServer::start(world, LabClock::set_to(now())).await.unwrap();
     let living = LivingWarehouse::start(lab.feed()).await.unwrap().unwrap();
     let warehouse = simulated_databricks::open(simulated_databricks::settings(&living.databricks));
-    let pipeline = read_pipeline(&sql_folder().with_file_name("pipeline.toml")).unwrap();
+    let file = sql_folder().with_file_name("pipeline.toml");
+    let mut pipeline = read_pipeline(&file).unwrap();
+    read_declared_views(&mut pipeline, &file).unwrap();
     let settings = Settings::of(&pipeline.census, Some(lab.url()), SecretString::from(TOKEN));
     let client = Client::new(http::client().unwrap(), settings, now()).unwrap();
     let read = async || {

@@ -59,6 +59,8 @@ struct Setup {
     warehouse: Warehouse,
     pipeline: Pipeline,
     patience: Patience,
+    /// That of the warehouse.
+    secret: String,
     /// Keeps the warehouse alive.
     _kept: Box<dyn std::any::Any>,
 }
@@ -115,10 +117,23 @@ impl Setup {
             warehouse,
             pipeline: Pipeline::parse(&text).unwrap(),
             patience: Patience::default(),
+            secret: secret.to_owned(),
             _kept: kept,
         };
         setup.fill().await;
         setup
+    }
+
+    /// Declares that the source of the flats is in the database `crm`.
+    fn move_flats(&mut self) {
+        let Pipeline { connections, warehouse, objects, .. } = &mut self.pipeline;
+        connections.insert("crm".to_owned(), warehouse.clone().unwrap());
+        let flats = objects.iter_mut().find(|object| object.name == "flats").unwrap();
+        flats.source.connection = Some("crm".to_owned());
+    }
+
+    async fn put_connection(&self, secret: &str) {
+        self.deployment.put_secret(&ResourceId::secret("connection-crm"), secret).await.unwrap();
     }
 
     async fn fill(&self) {
@@ -293,17 +308,14 @@ async fn side_in_another_database_is_compared_and_fails_alone() {
     let file = other.path().join("crm.sqlite");
     let crm = engines::sqlite(&file).unwrap();
     make_flats(&crm, 99).await;
-    setup.pipeline.connections.insert("crm".to_owned(), setup.pipeline.warehouse.clone().unwrap());
-    let flats = setup.pipeline.objects.iter_mut().find(|object| object.name == "flats").unwrap();
-    flats.source.connection = Some("crm".to_owned());
+    setup.move_flats();
 
     let answer = setup.reconcile(night()).await;
     assert_eq!(answer["compared"], json!(["homes"]), "{answer}");
     let table = answer["table"].as_str().unwrap();
     assert!(table.contains("connection crm: ") && table.contains("syncwatch/connection-crm"), "{table}");
 
-    let secret = engines::sqlite_secret(&file, None).unwrap();
-    setup.deployment.put_secret(&ResourceId::secret("connection-crm"), &secret).await.unwrap();
+    setup.put_connection(&engines::sqlite_secret(&file, None).unwrap()).await;
     let answer = setup.reconcile(night() + hours(1)).await;
     assert_eq!(answer["compared"], json!(["homes", "flats"]), "{answer}");
     let table = answer["table"].as_str().unwrap();
@@ -325,9 +337,12 @@ async fn make_flats(crm: &Warehouse, records: usize) {
     crm.execute_all(&rows).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn time_over_in_the_middle_leaves_the_rest_for_the_next_round() {
+async fn time_over_in_the_middle_leaves_the_rest(as_streams: bool) {
     let mut setup = Setup::on_postgresql().await;
+    if as_streams {
+        setup.move_flats();
+        setup.put_connection(&setup.secret).await;
+    }
     let slow = [
         ("crm.rds.flats", "ALTER TABLE @T RENAME TO kept"),
         ("crm.rds.flats", "CREATE VIEW @T AS SELECT k.* FROM rds.kept AS k, pg_sleep(60)"),
@@ -345,6 +360,16 @@ async fn time_over_in_the_middle_leaves_the_rest_for_the_next_round() {
     setup.patience = Patience::default();
     let next = setup.run(json!({ "task": "look-again" }), night() + hours(1)).await;
     assert_eq!((&next["compared"], &next["left"]), (&json!(["flats"]), &json!([])), "{next}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_over_in_the_middle_leaves_the_rest_for_the_next_round() {
+    time_over_in_the_middle_leaves_the_rest(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_over_in_a_stream_leaves_the_rest_for_the_next_round() {
+    time_over_in_the_middle_leaves_the_rest(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::{Answer, Outcome};
-use syncwatch::observe::definition::read_declared_views;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
 
@@ -40,12 +39,10 @@ pub(crate) fn place(
     }
 }
 
-/// Reads a pipeline file, and the views that files beside it declare.
+/// Reads a pipeline file.
 pub fn read_pipeline(path: &Path) -> Result<Pipeline, Error> {
     let invalid = |error| Error::plain(format!("{}: {error}", path.display()));
-    let mut pipeline = Pipeline::parse(&text(path)?).map_err(invalid)?;
-    read_declared_views(&mut pipeline, path)?;
-    Ok(pipeline)
+    Pipeline::parse(&text(path)?).map_err(invalid)
 }
 
 fn text(path: &Path) -> Result<String, Error> {

@@ -53,6 +53,7 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
+use syncwatch::observe::definition::read_declared_views;
 use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Object;
@@ -154,7 +155,12 @@ pub async fn run(
     if let Some(answer) = without_aws(&arguments.command) {
         return answer;
     }
-    let pipeline = read_pipeline(&file()?)?;
+    let file = file()?;
+    let mut pipeline = read_pipeline(&file)?;
+    // Only this command compares views, so a mistake in their files stops no other.
+    if let Command::Baseline(_) = &arguments.command {
+        read_declared_views(&mut pipeline, &file)?;
+    }
     let sdk = connect::sdk(&env).await?;
     Operator::with(env, pipeline, sdk, now).carry_out(&arguments.command, print).await
 }

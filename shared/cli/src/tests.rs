@@ -1264,7 +1264,10 @@ async fn commands_without_aws_need_no_credentials_or_region() {
         assert_eq!(answer.outcome, outcome, "{line:?}");
         assert!(answer.text.contains(output), "{}", answer.text);
     }
-    let declared = read_pipeline(Path::new(&valid)).unwrap().declared_views;
+    let mut pipeline = read_pipeline(Path::new(&valid)).unwrap();
+    assert!(pipeline.declared_views.is_empty(), "other commands read no SQL files");
+    read_declared_views(&mut pipeline, Path::new(&valid)).unwrap();
+    let declared = pipeline.declared_views;
     let views = ["daily_health_check", "properties_to_create", "properties_to_update"];
     assert!(declared.keys().eq(&views.map(|view| format!("crm.sfdc_dbx.{view}"))), "{declared:?}");
     let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().lines();

@@ -94,8 +94,7 @@ pub(super) async fn compare(
 
 /// Names the connection of a side that failed.
 fn failed_at<T>(object: &Object, origin: Origin, read: Result<T, sql::Error>) -> Result<T, NotCompared> {
-    let side = if origin == Origin::Source { &object.source } else { &object.destination };
-    read.map_err(|error| NotCompared::from(error).of(side.connection.as_deref()))
+    read.map_err(|error| NotCompared::from(error).of(object.side(origin).connection.as_deref()))
 }
 
 /// Reads the rows of one key. `None` if it is not of the object's kind of key.

@@ -1,5 +1,7 @@
 //! Kinds of fields: how the values of a field are compared.
 
+use std::borrow::Cow;
+
 use jiff::tz::TimeZone;
 
 /// The kind of a field, with all that its comparison needs.
@@ -72,11 +74,15 @@ pub enum KeyKind {
 impl KeyKind {
     /// Returns the text of a key in the form in which keys are joined.
     pub fn joined(self, key: &str) -> String {
-        let key = key.trim();
+        self.folded(key.trim()).into_owned()
+    }
+
+    /// Folds what this kind of key does not distinguish, beside blanks around it.
+    pub(super) fn folded(self, key: &str) -> Cow<'_, str> {
         match self {
             Self::SalesforceId if key.chars().count() == 18 => key.chars().take(15).collect(),
-            Self::TextIgnoringCase => key.to_lowercase(),
-            _ => key.to_owned(),
+            Self::TextIgnoringCase => key.to_lowercase().into(),
+            _ => key.into(),
         }
     }
 }

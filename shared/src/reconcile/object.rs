@@ -50,12 +50,17 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Returns that of source and destination which belongs to this side.
+    pub fn of<T>(self, [source, destination]: [T; 2]) -> T {
+        match self {
+            Self::Source => source,
+            Self::Destination => destination,
+        }
+    }
+
     /// Returns the opposite side.
     pub fn other(self) -> Self {
-        match self {
-            Self::Source => Self::Destination,
-            Self::Destination => Self::Source,
-        }
+        self.of([Self::Destination, Self::Source])
     }
 }
 
@@ -118,6 +123,13 @@ pub struct Limits {
     pub extra: u64,
     /// Of the joined rows, in percent.
     pub different_percent: f64,
+}
+
+impl Object {
+    /// Returns the table of one side.
+    pub fn side(&self, origin: Origin) -> &Side {
+        origin.of([&self.source, &self.destination])
+    }
 }
 
 /// A value of one side, with its currency if it is money.

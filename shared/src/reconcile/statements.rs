@@ -248,7 +248,7 @@ impl<'o> Statements<'o> {
                 columns.push(format!("x.v{place}"));
                 columns.extend(field.currency.as_ref().map(|_| format!("x.c{place}")));
             }
-            let side = if is_source { &object.source } else { &object.destination };
+            let side = object.side(origin);
             columns.extend(side.changed.as_ref().map(|_| "x.changed_at".to_owned()));
             columns.extend(side.modified_by.as_ref().map(|_| "x.b, x.by_user".to_owned()));
         }

@@ -8,7 +8,6 @@
 //! both sides covers the rest. Both sides are in the map, so that a key that either side repeats is found. If it is found only
 //! after its rows were judged, all is compared again, and rows are judged at the end of a pass.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -72,8 +71,7 @@ pub fn digest(object: &Object, origin: Origin, block: &Block<'_>) -> Vec<Digeste
         let key = cells.next().and_then(|(place, cell)| key_digest(object.key, block, place, cell));
         let mut flags = 0;
         if has_state {
-            let state = cells.next().and_then(|(_, cell)| str::from_utf8(cell?).ok()?.parse::<u16>().ok());
-            flags |= state.unwrap_or(0) * PENDING;
+            flags |= state_flags(cells.next().and_then(|(_, cell)| str::from_utf8(cell?).ok()));
         }
         buffer.clear();
         for field in &object.fields {
@@ -90,28 +88,31 @@ pub fn digest(object: &Object, origin: Origin, block: &Block<'_>) -> Vec<Digeste
     block.rows().map(row).collect()
 }
 
+/// The flags of a state, as [`Statements::rows_of`] selects it.
+fn state_flags(state: Option<&str>) -> u16 {
+    let state: u16 = state.and_then(|state| state.parse().ok()).unwrap_or(0);
+    (state & 15) * PENDING
+}
+
 fn key_digest(kind: KeyKind, block: &Block<'_>, place: usize, cell: Option<&[u8]>) -> Option<u128> {
     let bytes = cell?;
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(' ');
-    let normal: Cow<'_, str> = match kind {
-        _ if text.is_empty() => return None,
+    if text.is_empty() {
+        return None;
+    }
+    let number = match kind {
         KeyKind::Integer => {
-            let number = Exact::plain(bytes, false)
-                .or_else(|| value::number(&block.value(place, cell)).ok().flatten());
-            match number {
-                Some(number) => return Some(XxHash3_128::oneshot(&number.bytes()).max(1)),
-                None => text.into(),
-            }
+            Exact::plain(bytes, false).or_else(|| value::number(&block.value(place, cell)).ok().flatten())
         }
-        KeyKind::TextIgnoringCase => text.to_lowercase().into(),
-        KeyKind::SalesforceId if text.chars().count() == 18 => {
-            text.chars().take(15).collect::<String>().into()
-        }
-        KeyKind::Text | KeyKind::SalesforceId => text.into(),
+        _ => None,
+    };
+    let digest = match number {
+        Some(number) => XxHash3_128::oneshot(&number.bytes()),
+        None => XxHash3_128::oneshot(kind.folded(text).as_bytes()),
     };
     // 0 is an empty slot.
-    Some(XxHash3_128::oneshot(normal.as_bytes()).max(1))
+    Some(digest.max(1))
 }
 
 /// Appends a part with its length, so that no two rows have the same bytes.
@@ -491,7 +492,7 @@ impl Streams {
         row: &Digested,
         cells: &[Option<&[u8]>],
     ) -> Result<(), sql::Error> {
-        let bit = if origin == Origin::Source { SOURCE } else { DESTINATION };
+        let bit = origin.of([SOURCE, DESTINATION]);
         let slot = self.table.slot(key);
         if self.table.keys.get(slot) != Some(&key) {
             self.table.set(slot, key, row.row, bit | row.flags);
@@ -506,8 +507,7 @@ impl Streams {
         if flags & (bit | REPEATED) != 0 {
             self.is_spoilt |= flags & JUDGED != 0;
             let count = self.repeated.entry(key).or_insert([u64::from(flags & 1), u64::from(flags >> 1 & 1)]);
-            let [source, destination] = count;
-            *(if origin == Origin::Source { source } else { destination }) += 1;
+            *origin.of(count.each_mut()) += 1;
             self.table.set(slot, key, first, flags | bit | REPEATED);
             return Ok(());
         }
@@ -522,9 +522,7 @@ impl Streams {
     }
 
     fn shape(&mut self, origin: Origin, block: &Block<'_>) {
-        let [source, destination] = &mut self.shapes;
-        let shape = if origin == Origin::Source { source } else { destination };
-        shape.get_or_insert_with(|| Shape::of(block));
+        origin.of(self.shapes.each_mut()).get_or_insert_with(|| Shape::of(block));
     }
 
     fn wait(&mut self, key: u128, row: Waiting) {
@@ -563,10 +561,7 @@ impl Streams {
     }
 
     fn side(&mut self, origin: Origin) -> &mut SideCount {
-        match origin {
-            Origin::Source => &mut self.found.source,
-            Origin::Destination => &mut self.found.destination,
-        }
+        origin.of([&mut self.found.source, &mut self.found.destination])
     }
 
     /// Counts the rows of a pass, once both sides have ended.
@@ -726,15 +721,12 @@ impl Streams {
 
     /// Returns whether rows of a side are missing on the other: only the digests of their keys are known yet.
     pub fn lacks_keys(&self, origin: Origin) -> bool {
-        let [missing, extra] = &self.apart;
-        let apart = if origin == Origin::Source { missing } else { extra };
-        apart.values().any(|row| row.key.is_none())
+        origin.of(self.apart.each_ref()).values().any(|row| row.key.is_none())
     }
 
     /// Returns whether the other side lacks rows of this one.
     pub fn has_apart(&self, origin: Origin) -> bool {
-        let [missing, extra] = &self.apart;
-        !(if origin == Origin::Source { missing } else { extra }).is_empty()
+        !origin.of(self.apart.each_ref()).is_empty()
     }
 
     /// Takes the keys of one side, to name those that the other lacks.
@@ -747,9 +739,13 @@ impl Streams {
         self.each_apart(origin.other(), block, |row, _| row.is_hidden = true);
     }
 
-    fn each_apart(&mut self, of: Origin, block: &Block<'_>, act: impl Fn(&mut Apart, &dyn Fn() -> Value)) {
-        let [missing, extra] = &mut self.apart;
-        let apart = if of == Origin::Source { missing } else { extra };
+    fn each_apart(
+        &mut self,
+        origin: Origin,
+        block: &Block<'_>,
+        act: impl Fn(&mut Apart, &dyn Fn() -> Value),
+    ) {
+        let apart = origin.of(self.apart.each_mut());
         for cells in block.rows() {
             let cell = cells.first().copied().flatten();
             if let Some(row) = key_digest(self.object.key, block, 0, cell).and_then(|key| apart.get_mut(&key))
@@ -842,8 +838,8 @@ pub fn pair_records(
         for destination in destinations.iter().filter(|destination| source.is_some() || destination.is_some())
         {
             let state = source.as_ref().filter(|_| Statements::has_state(object, Origin::Source));
-            let state = state.and_then(|row| value::text(row.get(1)?).ok()??.parse::<u16>().ok());
-            let flags = state.unwrap_or(0) * PENDING;
+            let state = state.and_then(|row| value::value_text(row.get(1)?));
+            let flags = state_flags(state.as_deref());
             rows.push(paired_row(object, flags, is_hidden, [source.clone(), destination.clone()]));
         }
     }

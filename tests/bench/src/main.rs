@@ -18,6 +18,7 @@ mod report;
 mod runtime_api;
 mod scale;
 mod snapshot;
+mod streams;
 mod warehouse;
 mod world;
 
@@ -40,6 +41,8 @@ struct Arguments {
     /// Compare the cold start with another build: a folder with its `<function>/bootstrap.zip` files.
     #[arg(long)]
     beside: Option<PathBuf>,
+    #[command(flatten)]
+    streams: streams::Beside,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,10 +64,15 @@ enum Part {
     Classify,
     /// A million records on both sides.
     Reconcile,
+    /// A million records a side in two databases; only if asked for, as it needs an optimized build.
+    Streams,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if streams::only_compares(&arguments.streams)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted = |part| arguments.only.is_none_or(|only| only == part);
     let mut report = Report::default();
     if wanted(Part::Cold) {
@@ -96,6 +104,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Reconcile) {
         reconcile::measure(&mut report)?;
+    }
+    if arguments.only == Some(Part::Streams) {
+        streams::measure(&mut report, &arguments.streams)?;
     }
     Ok(report.finish())
 }

@@ -69,7 +69,7 @@ async fn one_warehouse(report: &mut Report) -> Result<()> {
     make_schema(warehouse).await?;
     make_source(warehouse, ROWS).await?;
     let planted = make_destination(warehouse, ROWS, FEW).await?;
-    let object = object(Dialect::PostgreSql)?;
+    let object = parsed(Dialect::PostgreSql, OBJECT)?;
     let now = Timestamp::now();
     let statements = Statements::new(&object, Dialect::PostgreSql, now);
     let counts = statements.counts(false)?;
@@ -104,12 +104,12 @@ pub(crate) fn wrong(found: &Reconciliation) -> Planted {
     Planted { missing: found.missing, extra: found.extra, different: found.different }
 }
 
-/// Parses the declaration of the two tables.
-pub(crate) fn object(dialect: Dialect) -> Result<Object> {
+/// Parses the declaration of an object beside the seed's syncs.
+pub(crate) fn parsed(dialect: Dialect, object: &str) -> Result<Object> {
     let text = fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
     let (head, _) = text.split_once("[warehouse]").context("infra/pipeline.toml has no [warehouse]")?;
     let dialect = format!("{dialect:?}").to_lowercase();
-    let text = format!("{head}[warehouse]\ndriver = \"odbc\"\ndialect = \"{dialect}\"\n{OBJECT}");
+    let text = format!("{head}[warehouse]\ndriver = \"odbc\"\ndialect = \"{dialect}\"\n{object}");
     Pipeline::parse(&text)?.objects.pop().context("no object")
 }
 

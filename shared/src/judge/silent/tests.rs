@@ -7,7 +7,6 @@ use super::*;
 use crate::expect::{Usual, replay};
 use crate::finding::Outcome;
 use crate::history::UsualRuns;
-use crate::incident::{Course, IncidentKey};
 use crate::marks::QuietDays;
 use crate::observation::{Counts, Run, RunId};
 
@@ -269,23 +268,8 @@ fn runs_with_unknown_counts_or_without_an_end_are_left_out() {
 #[test]
 fn open_and_held_incidents_of_this_check_are_known() {
     let pipeline = seed();
-    let incident = |key: &str, state| Incident {
-        key: IncidentKey::parse(key).unwrap(),
-        generation: 1,
-        version: 1,
-        state,
-        severity: Severity::Error,
-        opened_at: local(24, 11, 0),
-        resolved_at: None,
-        evidence: Evidence::new("no records"),
-        cause: String::new(),
-        class: None,
-        group: None,
-        pending: None,
-        hold: None,
-        acknowledged: None,
-        course: Course::default(),
-    };
+    let incident =
+        |key: &str, state| Incident::found(key, state, Severity::Error, local(24, 11, 0), "no records");
     let incidents = [
         incident("properties/silent-runs/a", State::Open),
         incident("properties/silent-runs/b", State::Held),

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::{World, done, in_state, ok, statement};
-use crate::sql::Decimal;
+use crate::sql::{Decimal, Value};
 
 #[tokio::test]
 async fn values_are_read_by_the_type_of_their_column() {
@@ -108,6 +108,35 @@ async fn answer_in_chunks_is_read_to_its_end() {
             "GET /api/2.0/sql/statements/01ef-1/result/chunks/2"
         ]
     );
+}
+
+#[tokio::test]
+async fn stream_hands_on_each_chunk_until_its_sink_breaks() {
+    use std::ops::ControlFlow;
+    use std::sync::{Arc, Mutex};
+    let answers = || vec![ok(first_of(3, 1)), ok(chunk("2", Some(2))), ok(chunk("3", None))];
+    for (most, numbers, requests) in [(9, "1 2 3", 3), (2, "1 2", 2)] {
+        let world = World::new(answers()).await;
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let sink = {
+            let taken = taken.clone();
+            Box::new(move |block: &crate::sql::Block<'_>| {
+                let mut taken = taken.lock().unwrap();
+                for row in block.rows() {
+                    let Value::Integer(number) = block.value(0, row[0]) else { panic!("not a number") };
+                    taken.push(number.to_string());
+                }
+                if taken.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        };
+        world.client.stream(&statement(), sink).await.unwrap();
+        assert_eq!(taken.lock().unwrap().join(" "), numbers);
+        assert_eq!(world.server.lines().await.len(), requests);
+    }
+    let ends = vec![ok(first_of(3, 1)), ok(chunk("2", None))];
+    let error =
+        World::new(ends).await.client.stream(&statement(), Box::new(|_| ControlFlow::Continue(()))).await;
+    assert!(error.unwrap_err().to_string().contains("there are more chunks"));
 }
 
 #[tokio::test]

@@ -1,25 +1,23 @@
-//! `make bench-streams`: compares an object in two PostgreSQL databases as streams over ODBC, beside `reladiff` on the same
-//! tables in the same run, and without it on more rows.
-//!
-//! Machines differ, so the ratio of two figures counts. Each program runs alone, so that its memory is its own.
+//! Compares an object in two PostgreSQL databases as streams over ODBC, beside `reladiff` on the same tables in the same run, and
+//! without it on more rows. Each program runs alone, so that its memory is its own.
 
-#![expect(clippy::print_stdout, reason = "the purpose of this program is to print figures")]
-
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use clap::Parser;
+use anyhow::{Result, bail, ensure};
+use clap::Args;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use syncwatch::observe::objects::compare;
-use syncwatch::pipeline::Pipeline;
-use syncwatch::reconcile::{Object, Sent};
-use syncwatch::sql::Statement;
+use syncwatch::reconcile::Sent;
+use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Databases;
 use syncwatch_lab::engines::Postgres;
+
+use crate::reconcile::parsed;
+use crate::report::{Report, Spread, resident};
 
 /// The rows of each side that are compared with `reladiff`, and alone.
 const ROWS: u64 = 1_000_000;
@@ -30,13 +28,29 @@ const TIMES: f64 = 3.0;
 const MEGABYTES: f64 = 128.0;
 const SECONDS: f64 = 40.0;
 
-/// Exits with 1 if a goal is missed or a measurement fails.
-#[derive(Parser)]
-struct Arguments {
-    /// The program `reladiff`, for the same comparison.
+const OBJECT: &str = r#"
+[connections.crm]
+driver = "odbc"
+dialect = "postgresql"
+[[objects]]
+name = "homes"
+key = { source = "id", destination = "id", kind = "integer" }
+fields = [
+  { source = "name", destination = "name", kind = "text" },
+  { source = "city", destination = "city", kind = "text" },
+  { source = "rent", destination = "rent", kind = "number", scale = 2 },
+  { source = "changed", destination = "changed", kind = "instant" },
+]
+source = { connection = "crm", table = "public.homes" }
+destination = { table = "public.homes" }
+"#;
+
+#[derive(Args)]
+pub(crate) struct Beside {
+    /// For `streams`: the program `reladiff`, for the same comparison.
     #[arg(long)]
     reladiff: Option<PathBuf>,
-    /// Also compare 6.5 million rows a side, which needs 2 GB on disk.
+    /// For `streams`: also compare 6.5 million rows a side, which needs 2 GB on disk.
     #[arg(long)]
     many: bool,
     /// Compare only, in the databases at these ports.
@@ -65,33 +79,41 @@ struct Planted {
     fractions: bool,
 }
 
-fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
+pub(crate) fn measure(report: &mut Report, beside: &Beside) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if let [source, destination] = arguments.ports.as_slice() {
-        println!("{}", serde_json::to_string(&runtime.block_on(streams(*source, *destination))?)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut is_good = true;
     let tenth = Planted { name: "110 differences", step: ROWS / 90, apart: 10, fractions: false };
     let fifth = Planted { name: "20% differ", step: 5, ..tenth };
     let fractions = Planted { name: "every instant has a fraction", fractions: true, ..tenth };
-    for planted in [tenth, fifth, fractions] {
-        is_good &= runtime.block_on(beside(&arguments, planted, ROWS))?;
+    let program = beside.reladiff.as_deref();
+    for (planted, program) in [(tenth, program), (fifth, program), (fractions, None)] {
+        runtime.block_on(compare_both(report, program, planted, ROWS))?;
     }
-    if arguments.many {
-        let many = Planted { name: "110 differences", step: MANY / 90, ..tenth };
-        is_good &= runtime.block_on(beside(&Arguments { reladiff: None, ..arguments }, many, MANY))?;
+    if beside.many {
+        let many = Planted { step: MANY / 90, ..tenth };
+        runtime.block_on(compare_both(report, None, many, MANY))?;
     }
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(())
+}
+
+/// Compares alone, if ports are given, and prints what was found. Returns whether it did.
+pub(crate) fn only_compares(beside: &Beside) -> Result<bool> {
+    let [source, destination] = beside.ports.as_slice() else { return Ok(false) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    println!("{}", serde_json::to_string(&runtime.block_on(streams(*source, *destination))?)?);
+    Ok(true)
 }
 
 /// Fills both databases and measures the programs in turns.
-async fn beside(arguments: &Arguments, planted: Planted, rows: u64) -> Result<bool> {
+async fn compare_both(
+    report: &mut Report,
+    program: Option<&Path>,
+    planted: Planted,
+    rows: u64,
+) -> Result<()> {
+    report.part(&format!("Streams: {rows} rows a side in two PostgreSQL databases, {}", planted.name));
     let (source, destination) = (Postgres::start()?, Postgres::start()?);
     fill(&source, rows, planted, true).await?;
     fill(&destination, rows, planted, false).await?;
-    println!("\n{rows} + {rows} rows of five columns in two PostgreSQL databases: {}", planted.name);
     let different = (rows - 3 - planted.apart) / planted.step + 1;
     // With many differences `reladiff` takes minutes.
     let runs = if rows == ROWS && different < rows / 100 { 3 } else { 1 };
@@ -99,38 +121,39 @@ async fn beside(arguments: &Arguments, planted: Planted, rows: u64) -> Result<bo
     for _ in 0..runs {
         let found = alone(&source, &destination)?;
         let counts = (found.missing, found.extra, found.different);
-        ensure!(
-            counts == (planted.apart, planted.apart, different),
-            "found {counts:?}, not {different} and {}",
-            planted.apart
-        );
+        let expected = (planted.apart, planted.apart, different);
+        ensure!(counts == expected, "found {counts:?}, not {expected:?}");
         ours.push(found);
-        if let Some(program) = arguments.reladiff.as_ref().filter(|_| !planted.fractions) {
+        if let Some(program) = program {
             theirs.push(reladiff(program, [&source, &destination], 2 * different + 2 * planted.apart)?);
         }
     }
-    let seconds = median(ours.iter().map(|found| found.seconds));
-    let megabytes = ours.iter().map(|found| found.megabytes).fold(0.0, f64::max);
-    println!("  streams   {seconds:>7.2} s  {megabytes:>5.0} MB");
-    let mut is_good = megabytes <= MEGABYTES;
+    let seconds = Spread::of(ours.iter().map(|found| found.seconds)).median;
+    let megabytes = Spread::of(ours.iter().map(|found| found.megabytes)).most;
+    report.goal(
+        "peak memory",
+        &format!("{megabytes:.0} MB"),
+        &format!("{MEGABYTES} MB"),
+        megabytes <= MEGABYTES,
+    );
     if rows == MANY {
-        is_good &= seconds <= SECONDS;
+        report.goal("time", &format!("{seconds:.1} s"), &format!("{SECONDS} s"), seconds <= SECONDS);
+    } else {
+        report.line(&format!("{seconds:.2} s"));
     }
-    if !theirs.is_empty() {
-        let their_seconds = median(theirs.iter().map(|(seconds, _)| *seconds));
-        let their_megabytes = theirs.iter().map(|(_, megabytes)| *megabytes).fold(0.0, f64::max);
-        println!("  reladiff  {their_seconds:>7.2} s  {their_megabytes:>5.0} MB");
-        println!("  {:.1} times quicker; the goal is {TIMES}", their_seconds / seconds);
-        is_good &= their_seconds >= TIMES * seconds;
+    if program.is_some() {
+        let their_seconds = Spread::of(theirs.iter().map(|(seconds, _)| *seconds)).median;
+        let their_megabytes = Spread::of(theirs.iter().map(|(_, megabytes)| *megabytes)).most;
+        report.line(&format!("reladiff: {their_seconds:.2} s, {their_megabytes:.0} MB"));
+        let times = their_seconds / seconds;
+        report.goal(
+            "times quicker than reladiff",
+            &format!("{times:.1}"),
+            &format!("{TIMES}"),
+            times >= TIMES,
+        );
     }
-    println!("  {}", if is_good { "pass" } else { "FAIL" });
-    Ok(is_good)
-}
-
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = figures.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    Ok(())
 }
 
 async fn fill(server: &Postgres, rows: u64, planted: Planted, is_source: bool) -> Result<()> {
@@ -160,7 +183,7 @@ async fn fill(server: &Postgres, rows: u64, planted: Planted, is_source: bool) -
 /// Runs the comparison in a process of its own.
 fn alone(source: &Postgres, destination: &Postgres) -> Result<Found> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--ports").args([source, destination].map(|server| server.port().to_string()));
+    command.args(["streams", "--ports"]).args([source, destination].map(|server| server.port().to_string()));
     let output = command.output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
@@ -174,7 +197,8 @@ async fn streams(source: u16, destination: u16) -> Result<Found> {
         connections: [("crm".to_owned(), Ok(open(source)?))].into(),
     };
     let begun = Instant::now();
-    let found = compare(&databases, &object()?, &Sent::default(), Arc::new(|_| ()), Timestamp::now()).await?;
+    let object = parsed(Dialect::PostgreSql, OBJECT)?;
+    let found = compare(&databases, &object, &Sent::default(), Arc::new(|_| ()), Timestamp::now()).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Found {
         missing: found.missing,
@@ -182,43 +206,12 @@ async fn streams(source: u16, destination: u16) -> Result<Found> {
         different: found.different,
         equal_normalised: found.equal_normalised,
         seconds,
-        megabytes: peak("self")?,
+        megabytes: resident(false)? as f64 / 1_000.0,
     })
 }
 
-/// Reads the most memory that a process had, in megabytes.
-fn peak(process: &str) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1_000.0)
-}
-
-fn object() -> Result<Object> {
-    let text = r#"
-[connections.crm]
-driver = "odbc"
-dialect = "postgresql"
-[[objects]]
-name = "homes"
-key = { source = "id", destination = "id", kind = "integer" }
-fields = [
-  { source = "name", destination = "name", kind = "text" },
-  { source = "city", destination = "city", kind = "text" },
-  { source = "rent", destination = "rent", kind = "number", scale = 2 },
-  { source = "changed", destination = "changed", kind = "instant" },
-]
-source = { connection = "crm", table = "public.homes" }
-destination = { table = "public.homes" }
-"#;
-    let seed = include_str!("../../../../infra/pipeline.toml");
-    let (before, rest) = seed.split_once("driver = \"databricks\"").context("another driver")?;
-    let after = rest.split_once("\n\n").context("no end of [warehouse]")?.1;
-    let odbc = "driver = \"odbc\"\ndialect = \"postgresql\"";
-    Pipeline::parse(&format!("{before}{odbc}\n\n{after}{text}"))?.objects.pop().context("no object")
-}
-
 /// Runs `reladiff` with its defaults; returns its seconds and megabytes.
-fn reladiff(program: &PathBuf, servers: [&Postgres; 2], lines: u64) -> Result<(f64, f64)> {
+fn reladiff(program: &Path, servers: [&Postgres; 2], lines: u64) -> Result<(f64, f64)> {
     let url = |server: &Postgres| format!("postgresql://syncwatch:x@127.0.0.1:{}/postgres", server.port());
     let [source, destination] = servers;
     let mut command = Command::new("/usr/bin/env");
