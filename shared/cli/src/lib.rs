@@ -378,7 +378,7 @@ impl Operator {
             return Ok(Answer::new(Outcome::done_if(is_good), &planned, &shape));
         }
         print(&planned);
-        let done = registration.carry_out(&plan).await?;
+        let done = registration.carry_out(&self.census_writer().await?, &plan).await?;
         let shape = WebhookAnswer { todo: false, plan: planned, done: Some(done.clone()) };
         Ok(Answer::new(Outcome::Done, &done, &shape))
     }
@@ -500,9 +500,25 @@ impl Operator {
     }
 
     async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
-        let token = SecretStore::new(self.sdk.secrets()).get(secret, self.now).await?;
-        let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
+        let settings = self.census_settings(secret, base_url).await?;
         Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
+    }
+
+    async fn census_writer(&self) -> Result<census::Writer, Error> {
+        let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
+        let settings = self.census_settings(&self.setting(env::CENSUS_SECRET)?, base_url).await?;
+        Ok(census::Writer::new(self.sdk.http.clone(), settings, self.now)?)
+    }
+
+    async fn census_settings(
+        &self,
+        secret: &str,
+        base_url: Option<String>,
+    ) -> Result<census::Settings, Error> {
+        let secrets = SecretStore::new(self.sdk.secrets());
+        // Boxed, because the compiler limits how deep futures nest.
+        let token = Box::pin(secrets.get(secret, self.now)).await?;
+        Ok(census::Settings::of(&self.pipeline.census, base_url.as_deref(), token))
     }
 
     /// Returns the name of a table or secret, from the environment or `infra/functions.json`.

@@ -5,7 +5,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
-use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook};
+use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook, Writer};
 
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -39,18 +39,18 @@ impl Registration {
     }
 
     /// Carries out a plan or undoes it, and returns the result.
-    pub(super) async fn carry_out(&self, plan: &Plan) -> Result<String, Error> {
+    pub(super) async fn carry_out(&self, writer: &Writer, plan: &Plan) -> Result<String, Error> {
         let secret_name = &self.secret_name;
         match plan {
             Plan::Keep { .. } => Ok("Nothing to do; nothing was changed.".to_owned()),
             Plan::Create { .. } => {
-                let id = self.create(&[]).await?;
+                let id = self.create(writer, &[]).await?;
                 Ok(format!("Done: webhook {id} created, secret stored in {secret_name}."))
             }
             Plan::Subscribe { webhook, missing } => {
                 let mut wanted = webhook.clone();
                 wanted.events.extend(missing.iter().map(|event| (*event).to_owned()));
-                let missing = self.census.update_webhook(&wanted).await?.missing_events();
+                let missing = writer.update_webhook(&wanted).await?.missing_events();
                 if !missing.is_empty() {
                     let (id, missing) = (webhook.id, missing.join(", "));
                     let what = format!(
@@ -61,9 +61,9 @@ impl Registration {
                 Ok(format!("Done: webhook {} gets all events.", webhook.id))
             }
             Plan::Replace { old, .. } => {
-                let id = self.create(old).await?;
+                let id = self.create(writer, old).await?;
                 for old in old {
-                    if let Err(why) = self.census.delete_webhook(*old).await {
+                    if let Err(why) = writer.delete_webhook(*old).await {
                         return Err(Error::new(
                             format!(
                                 "webhook {id} was created and its secret stored, but the old webhook {old} could not be \
@@ -86,7 +86,7 @@ impl Registration {
 
     /// Creates a webhook and stores its secret, both or neither. `before` lists those that already post to our
     /// endpoint.
-    async fn create(&self, before: &[u64]) -> Result<u64, Error> {
+    async fn create(&self, writer: &Writer, before: &[u64]) -> Result<u64, Error> {
         // Read again: the value may have changed since the plan.
         let previous = self.stored().await?.map(|values| values.current);
         let wanted = NewWebhook {
@@ -96,7 +96,7 @@ impl Registration {
             // Empty means all events, future ones included: the intake keeps and counts unknown events.
             events: Vec::new(),
         };
-        let CreatedWebhook { id, secret } = match self.census.create_webhook(&wanted).await {
+        let CreatedWebhook { id, secret } = match writer.create_webhook(&wanted).await {
             Ok(created) => created,
             Err(error) if may_have_succeeded(&error) => {
                 let (found, hint) = lost(self.new_beside(before).await.as_deref());
@@ -113,7 +113,7 @@ impl Registration {
             return Ok(id);
         }
         let failed = format!("the secret of the new webhook {id} could not be stored ({})", Error::from(why));
-        Err(match self.census.delete_webhook(id).await {
+        Err(match writer.delete_webhook(id).await {
             Ok(()) => Error::new(
                 format!("{failed}. The webhook was deleted again; nothing has changed"),
                 "fix that, then run this again",

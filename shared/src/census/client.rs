@@ -1,34 +1,30 @@
-//! The calls of the Census API.
+//! The calls of the Census API that read.
 
 use std::sync::Arc;
 
 use futures::stream::{self, Stream};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Method;
-use serde_json::{Value, json};
 
 use super::error::Error;
-use super::error::ErrorKind::{EmptyBody, Gone, NotFound};
 use super::settings::Settings;
 use super::transport::Transport;
-use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
+use super::webhook::{self, Webhook};
 use super::wire::{self, SyncPage};
 use crate::baseline::SyncDefinition;
 use crate::http::retry::{RuntimeWatch, Watch};
 use crate::http::{Call, Repeat};
 use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
-use crate::pipeline::ApiVersion;
 
 /// The largest page (Census docs, "Pagination"; more is clamped).
 const LARGEST_PAGE: u32 = 100;
 /// Runs read to check a sync: for one that runs every 15 minutes, the last six hours.
 const RUNS_JUDGED: u32 = 25;
 
-/// A client of one Census workspace. Clones share one retry budget: create a client for each round of a function.
+/// A client that reads one Census workspace; a [`Writer`](super::Writer) changes it. Clones share one retry budget:
+/// create a client for each round of a function.
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
-    group_id: Option<String>,
 }
 
 impl Client {
@@ -46,12 +42,7 @@ impl Client {
         now: Timestamp,
         watch: Arc<dyn Watch>,
     ) -> Result<Self, Error> {
-        let transport = Transport::new(http, settings, now, watch);
-        Ok(Self {
-            transport: transport.map_err(|kind| kind.of("connect to Census"))?,
-            // V1 has workspaces instead of groups, and the token selects one.
-            group_id: settings.group_id.clone().filter(|_| settings.version == ApiVersion::V2),
-        })
+        Ok(Self { transport: Transport::new(http, settings, now, watch)? })
     }
 
     /// Returns how far the clock of Census is ahead of ours, to the second, by the `Date` of its latest answer;
@@ -66,7 +57,7 @@ impl Client {
         call.query = paging(page, per_page);
         // The docs of V2 state which calls need the group only for webhooks. We assume that lists need it too, as a
         // query parameter; an unneeded one is ignored.
-        call.query.extend(self.group());
+        call.query.extend(self.transport.group());
         wire::parse_syncs_page(&self.transport.send("list syncs", call).await?, page)
     }
 
@@ -149,20 +140,6 @@ impl Client {
         Ok(records)
     }
 
-    /// Starts a run of a sync, never a full one. While another run is active, Census skips the new one (its docs:
-    /// status `skipped`). Retried only if it certainly had no effect: a second run would write all records twice.
-    pub async fn trigger(&self, id: SyncId) -> Result<RunId, Error> {
-        let operation = "trigger sync";
-        let call = Call {
-            method: Method::POST,
-            query: vec![("force_full_sync", "false".to_owned())],
-            repeat: Repeat::OnlyIfNotTaken,
-            ..Call::get(format!("syncs/{id}/trigger"))
-        };
-        let answer = self.transport.send(operation, call).await?;
-        wire::id_at(wire::object(&answer, operation)?, "sync_run_id", operation).map(RunId)
-    }
-
     /// Lists the workspace's webhooks.
     pub async fn list_webhooks(&self) -> Result<Vec<Webhook>, Error> {
         let operation = "list webhooks";
@@ -171,7 +148,7 @@ impl Client {
         while let Some(page) = next {
             let mut call = Call::get("webhooks");
             call.query = paging(page, LARGEST_PAGE);
-            call.query.extend(self.group());
+            call.query.extend(self.transport.group());
             let answer = self.transport.send(operation, call).await?;
             let (entries, following) = wire::page(&answer, operation, page)?;
             for entry in entries {
@@ -182,60 +159,11 @@ impl Client {
         Ok(webhooks)
     }
 
-    /// Creates a webhook. Census shows its secret only in this response.
-    pub async fn create_webhook(&self, webhook: &NewWebhook) -> Result<CreatedWebhook, Error> {
-        let operation = "create webhook";
-        let call = Call {
-            method: Method::POST,
-            body: Some(self.with_group(json!(webhook))),
-            repeat: Repeat::OnlyIfNotTaken,
-            ..Call::get("webhooks")
-        };
-        webhook::parse_created(&self.transport.send(operation, call).await?, operation)
-    }
-
-    /// Updates a webhook's name, endpoint and events, and returns the result. Sends all three, as the docs do not state
-    /// whether omitted ones are kept. Its description is kept.
-    pub async fn update_webhook(&self, webhook: &Webhook) -> Result<Webhook, Error> {
-        let operation = "update webhook";
-        let call = Call {
-            method: Method::PATCH,
-            body: Some(self.with_group(json!(webhook))),
-            ..Call::get(format!("webhooks/{}", webhook.id))
-        };
-        let answer = self.transport.send(operation, call).await?;
-        webhook::parse_webhook(wire::object(&answer, operation)?, operation)
-    }
-
-    /// Deletes a webhook. A missing one counts as deleted: the response to a first attempt may have been lost. The docs
-    /// show no response to this call, so one without a body is accepted.
-    pub async fn delete_webhook(&self, id: u64) -> Result<(), Error> {
-        let call = Call {
-            method: Method::DELETE,
-            query: self.group().into_iter().collect(),
-            ..Call::get(format!("webhooks/{id}"))
-        };
-        match self.transport.send("delete webhook", call).await {
-            Ok(_) | Err(Error { kind: EmptyBody { .. } | NotFound { .. } | Gone { .. }, .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Returns the API address of a webhook, to show to operators; it contains no token.
     pub fn url_of_webhook(&self, id: u64) -> String {
-        let group = self.group().map(|(name, group)| format!("?{name}={group}")).unwrap_or_default();
+        let group =
+            self.transport.group().map(|(name, group)| format!("?{name}={group}")).unwrap_or_default();
         format!("{}webhooks/{id}{group}", self.transport.api())
-    }
-
-    fn with_group(&self, mut body: Value) -> Value {
-        if let (Some(group), Some(members)) = (&self.group_id, body.as_object_mut()) {
-            members.insert("group_id".to_owned(), json!(group));
-        }
-        body
-    }
-
-    fn group(&self) -> Option<(&'static str, String)> {
-        self.group_id.clone().map(|group| ("group_id", group))
     }
 }
 

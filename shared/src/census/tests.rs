@@ -12,6 +12,7 @@ mod retries;
 mod secrets;
 mod waiting;
 mod webhooks;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use secrecy::SecretString;
 use syncwatch_testing::{Receiver, ok, status};
 use wiremock::ResponseTemplate;
 
-use super::{Client, Settings};
+use super::{Client, Settings, Writer};
 use crate::http::skipping::Skipping;
 use crate::pipeline::ApiVersion;
 
@@ -62,10 +63,17 @@ fn client_with(settings: &Settings) -> (Client, Arc<Skipping>) {
     (Client::with_watch(http, settings, now(), watch.clone()).unwrap(), watch)
 }
 
-/// A simulated Census with scripted answers, and its client.
+fn writer_with(settings: &Settings) -> (Writer, Arc<Skipping>) {
+    let watch = Arc::new(Skipping::default());
+    let http = crate::http::client().unwrap();
+    (Writer::with_watch(http, settings, now(), watch.clone()).unwrap(), watch)
+}
+
+/// A simulated Census with scripted answers, and its clients. The watch is that of the reader.
 struct World {
     server: Receiver,
     client: Client,
+    writer: Writer,
     watch: Arc<Skipping>,
 }
 
@@ -76,7 +84,9 @@ impl World {
 
     async fn of(version: ApiVersion, answers: Vec<ResponseTemplate>) -> Self {
         let server = Receiver::in_turn(answers).await;
-        let (client, watch) = client_with(&settings(server.uri(), version));
-        Self { server, client, watch }
+        let settings = settings(server.uri(), version);
+        let (client, watch) = client_with(&settings);
+        let (writer, _) = writer_with(&settings);
+        Self { server, client, writer, watch }
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     api: Url,
     token: SecretString,
+    group_id: Option<String>,
     timeout: Duration,
     budget: Arc<RetryBudget>,
     /// Seconds by which the clock of Census is ahead; [`i64::MIN`] before the first answer with a date.
@@ -41,18 +42,22 @@ impl Transport {
         settings: &Settings,
         now: Timestamp,
         watch: Arc<dyn Watch>,
-    ) -> Result<Self, ErrorKind> {
+    ) -> Result<Self, Error> {
+        let invalid = |kind: ErrorKind| kind.of("connect to Census");
         let version = match settings.version {
             ApiVersion::V1 => "v1",
             ApiVersion::V2 => "v2",
         };
-        let base = http::base_url(&settings.base_url).ok_or(ErrorKind::InvalidBaseUrl)?;
+        let base = http::base_url(&settings.base_url).ok_or_else(|| invalid(ErrorKind::InvalidBaseUrl))?;
         let api = format!("{}/api/{version}/", base.as_str().trim_end_matches('/'));
         let begun = watch.now();
         Ok(Self {
             http,
-            api: Url::parse(&api).map_err(|_| ErrorKind::InvalidBaseUrl)?,
-            token: http::token(settings.token.expose_secret()).ok_or(ErrorKind::InvalidToken)?,
+            api: Url::parse(&api).map_err(|_| invalid(ErrorKind::InvalidBaseUrl))?,
+            token: http::token(settings.token.expose_secret())
+                .ok_or_else(|| invalid(ErrorKind::InvalidToken))?,
+            // V1 has workspaces instead of groups, and the token selects one.
+            group_id: settings.group_id.clone().filter(|_| settings.version == ApiVersion::V2),
             timeout: settings.timeout,
             budget: Arc::new(RetryBudget::with_watch(settings.retry_budget, watch)),
             clock_ahead: Arc::new(AtomicI64::new(i64::MIN)),
@@ -63,6 +68,11 @@ impl Transport {
     /// Returns the base address of all calls: scheme, host, `/api/` and the version, with a trailing slash.
     pub(super) fn api(&self) -> &str {
         self.api.as_str()
+    }
+
+    /// Returns the parameter that names the Fivetran group in V2.
+    pub(super) fn group(&self) -> Option<(&'static str, String)> {
+        self.group_id.clone().map(|group| ("group_id", group))
     }
 
     pub(super) fn clock_ahead(&self) -> Option<SignedDuration> {

@@ -109,6 +109,20 @@ impl Site {
     /// Creates a Census client with the current token. The inner error means that the token is unusable and becomes a
     /// finding; the outer one means that AWS does not answer now and fails this round.
     pub async fn census(&self, now: Timestamp) -> Result<Result<census::Client, Unread>, AwsError> {
+        self.census_by(now, census::Client::new).await
+    }
+
+    /// Creates a writer to Census, with errors as in [`census`](Self::census). Only `remedies` may use it; the commands
+    /// of the operator build their own.
+    pub async fn census_writer(&self, now: Timestamp) -> Result<Result<census::Writer, Unread>, AwsError> {
+        self.census_by(now, census::Writer::new).await
+    }
+
+    async fn census_by<T>(
+        &self,
+        now: Timestamp,
+        make: impl FnOnce(reqwest::Client, census::Settings, Timestamp) -> Result<T, census::Error>,
+    ) -> Result<Result<T, Unread>, AwsError> {
         let token = match self.secrets.get(self.setting(env::CENSUS_SECRET), now).await {
             Ok(token) => token,
             Err(SecretError::Aws(error)) if error.fault().is_passing() => return Err(error),
@@ -116,7 +130,7 @@ impl Site {
         };
         let settings =
             census::Settings::of(&self.pipeline.census, self.optional(env::CENSUS_BASE_URL), token);
-        Ok(census::Client::new(self.sdk.http.clone(), settings, now).map_err(|error| {
+        Ok(make(self.sdk.http.clone(), settings, now).map_err(|error| {
             self.forget_token();
             error.to_unread()
         }))

@@ -32,7 +32,7 @@ async fn token_is_sent_as_a_bearer_with_its_prefix() {
 async fn trigger_never_requests_a_full_sync() {
     for version in [ApiVersion::V1, ApiVersion::V2] {
         let world = World::of(version, vec![ok(fixture!("v2/trigger.json"))]).await;
-        assert_eq!(world.client.trigger(SyncId(61)).await, Ok(RunId(1_234_567_890)));
+        assert_eq!(world.writer.trigger(SyncId(61)).await, Ok(RunId(1_234_567_890)));
         let line = world.server.lines().await.remove(0);
         assert!(line.starts_with("POST /api/v") && line.ends_with("/syncs/61/trigger?force_full_sync=false"));
         assert!(world.server.requests().await[0].body.is_empty());
@@ -81,7 +81,7 @@ async fn group_is_sent_in_v2_only() {
 async fn created_webhook_has_its_group_and_returns_its_secret() {
     let answer = status(201).set_body_json(fixture!("v2/webhook-created.json"));
     let world = World::of(ApiVersion::V2, vec![answer]).await;
-    let created = world.client.create_webhook(&webhook(&["sync.failed"])).await.unwrap();
+    let created = world.writer.create_webhook(&webhook(&["sync.failed"])).await.unwrap();
     assert_eq!((created.id, created.secret.expose_secret()), (123, "my123secret"));
     let sent = body(&world.server.requests().await[0]);
     assert_eq!(sent["group_id"], "wandering_aimlessly");
@@ -93,7 +93,7 @@ async fn webhook_for_all_events_sends_no_list_and_needs_a_secret() {
     let mut answer = fixture!("v1-new/webhook-created.json");
     answer["data"]["secret"] = Value::Null;
     let world = World::new(vec![status(201).set_body_json(answer)]).await;
-    let error = world.client.create_webhook(&webhook(&[])).await.unwrap_err();
+    let error = world.writer.create_webhook(&webhook(&[])).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Shape { path, .. } if path == "data.secret"));
     let sent = body(&world.server.requests().await[0]);
     assert!(sent.get("events").is_none() && sent.get("group_id").is_none());
@@ -123,7 +123,7 @@ async fn calls_use_their_version_and_only_some_name_the_group() {
         world.client.runs_of_sync(SyncId(7), 3).await.unwrap();
         world.client.get_run(RunId(94)).await.unwrap();
         world.client.rejected_records(RunId(94), 1).await.unwrap();
-        world.client.create_webhook(&webhook(&[])).await.unwrap();
+        world.writer.create_webhook(&webhook(&[])).await.unwrap();
         let expected = [
             format!("GET {below}/syncs/7"),
             format!("GET {below}/syncs/7/sync_runs?page=1&per_page=3&order=desc"),

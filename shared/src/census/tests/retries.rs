@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use super::{World, client_with, fixture, ok, settings, status};
+use super::{World, client_with, fixture, ok, settings, status, writer_with};
 use crate::census::{ErrorKind, NewWebhook, Webhook};
 use crate::observation::{RunId, SyncId};
 use crate::pipeline::ApiVersion;
@@ -46,7 +46,7 @@ async fn update_is_retried_after_a_5xx_as_it_is_idempotent() {
     let updated = json!({ "data": { "id": 7 } });
     let world = World::new(vec![status(502), ok(updated)]).await;
     let webhook = Webhook { id: 7, name: None, endpoint: None, events: Vec::new() };
-    assert_eq!(world.client.update_webhook(&webhook).await, Ok(webhook));
+    assert_eq!(world.writer.update_webhook(&webhook).await, Ok(webhook));
     assert_eq!(world.server.lines().await, ["PATCH /api/v1/webhooks/7"; 2]);
     for request in world.server.requests().await {
         assert_eq!(request.body, br#"{"events":[]}"#, "members that Census did not show are omitted");
@@ -68,12 +68,12 @@ async fn trigger_that_may_have_taken_effect_is_not_retried() {
     for (answer, attempts) in maybe_taken.into_iter().zip([1, 1, 2]) {
         // A 429 comes from a gate before the work, so the last trigger had no effect.
         let world = World::new(vec![answer, ok(fixture!("v1-new/trigger.json"))]).await;
-        let answer = world.client.trigger(SyncId(61)).await;
+        let answer = world.writer.trigger(SyncId(61)).await;
         assert_eq!(world.server.lines().await.len(), attempts);
         assert_eq!(answer.is_ok(), attempts == 2);
     }
     let world = World::new(vec![status(503).insert_header("retry-after", "1")]).await;
-    world.client.trigger(SyncId(61)).await.unwrap_err();
+    world.writer.trigger(SyncId(61)).await.unwrap_err();
     assert_eq!(world.server.lines().await.len(), 1);
 }
 
@@ -82,8 +82,8 @@ async fn trigger_without_an_answer_is_not_retried() {
     let world = World::new(vec![ok(json!({})).set_delay(seconds(30))]).await;
     let mut settings = settings(world.server.uri(), ApiVersion::V1);
     settings.timeout = Duration::from_millis(60);
-    let (client, watch) = client_with(&settings);
-    let error = client.trigger(SyncId(61)).await.unwrap_err();
+    let (writer, watch) = writer_with(&settings);
+    let error = writer.trigger(SyncId(61)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Timeout { .. }), "{error:?}");
     assert!(watch.naps().is_empty());
 }
@@ -97,7 +97,7 @@ async fn webhook_is_not_created_twice_after_a_500() {
         endpoint: "https://example.org".to_owned(),
         events: vec![],
     };
-    world.client.create_webhook(&webhook).await.unwrap_err();
+    world.writer.create_webhook(&webhook).await.unwrap_err();
     assert_eq!(world.server.lines().await.len(), 1);
 }
 
@@ -106,8 +106,8 @@ async fn trigger_is_retried_after_a_refused_connection() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let (client, watch) = client_with(&settings(base_url.clone(), ApiVersion::V1));
-    let error = client.trigger(SyncId(61)).await.unwrap_err();
+    let (writer, watch) = writer_with(&settings(base_url.clone(), ApiVersion::V1));
+    let error = writer.trigger(SyncId(61)).await.unwrap_err();
     assert_eq!(watch.naps().len(), 3);
     let message = error.to_string();
     assert!(message.starts_with("trigger sync: Census cannot be reached ("), "{message}");
@@ -237,10 +237,12 @@ async fn trigger_whose_connection_breaks_is_not_retried() {
             counted.fetch_add(1, Ordering::SeqCst);
         }
     });
+    let (writer, waits) = writer_with(&settings(base_url.clone(), ApiVersion::V1));
     let (client, watch) = client_with(&settings(base_url, ApiVersion::V1));
-    let error = client.trigger(SyncId(61)).await.unwrap_err();
+    let error = writer.trigger(SyncId(61)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Transport { .. }), "{error:?}");
     assert_eq!(taken.load(Ordering::SeqCst), 1);
+    assert!(waits.naps().is_empty());
     // A read is safe, so all attempts are used.
     client.get_sync(SyncId(61)).await.unwrap_err();
     assert_eq!(taken.load(Ordering::SeqCst), 5);

@@ -28,7 +28,7 @@ async fn update_sends_the_whole_webhook_and_its_group_in_v2() {
     } });
     for (version, below) in [(ApiVersion::V1, "/api/v1"), (ApiVersion::V2, "/api/v2")] {
         let world = World::of(version, vec![ok(updated.clone())]).await;
-        assert_eq!(world.client.update_webhook(&webhook(&EVENTS)).await, Ok(webhook(&EVENTS)));
+        assert_eq!(world.writer.update_webhook(&webhook(&EVENTS)).await, Ok(webhook(&EVENTS)));
         assert_eq!(world.server.lines().await, [format!("PATCH {below}/webhooks/123")]);
         let sent: Value = serde_json::from_slice(&world.server.requests().await[0].body).unwrap();
         let mut expected =
@@ -51,19 +51,19 @@ async fn missing_webhook_counts_as_deleted() {
     ];
     for answer in answers {
         let world = World::new(vec![answer]).await;
-        assert_eq!(world.client.delete_webhook(123).await, Ok(()));
+        assert_eq!(world.writer.delete_webhook(123).await, Ok(()));
         assert_eq!(world.server.lines().await, ["DELETE /api/v1/webhooks/123"]);
     }
     let world = World::of(ApiVersion::V2, vec![ok(json!({ "status": "deleted" }))]).await;
-    world.client.delete_webhook(7).await.unwrap();
+    world.writer.delete_webhook(7).await.unwrap();
     assert_eq!(world.server.lines().await, ["DELETE /api/v2/webhooks/7?group_id=wandering_aimlessly"]);
 }
 
 #[tokio::test]
 async fn forbidden_deletion_fails_and_a_500_is_retried() {
     let world = World::new(vec![status(403)]).await;
-    let error = world.client.delete_webhook(123).await.unwrap_err();
+    let error = world.writer.delete_webhook(123).await.unwrap_err();
     assert_eq!(error, ErrorKind::Forbidden.of("delete webhook"));
     let world = World::new(vec![status(500), ok(json!({ "status": "deleted" }))]).await;
-    assert_eq!(world.client.delete_webhook(123).await, Ok(()));
+    assert_eq!(world.writer.delete_webhook(123).await, Ok(()));
 }
