@@ -25,16 +25,18 @@ pub enum Judge {
     NightlySnapshot,
     ConfigurationAudit,
     Reconciliation,
+    Remedies,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ScheduleVerification,
         Self::DailyValidation,
         Self::NightlySnapshot,
         Self::Reconciliation,
         Self::ConfigurationAudit,
+        Self::Remedies,
     ];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
@@ -45,6 +47,7 @@ impl Judge {
             Self::NightlySnapshot => "nightly-snapshot",
             Self::ConfigurationAudit => "configuration-audit",
             Self::Reconciliation => "reconciliation",
+            Self::Remedies => "remedies",
         }
     }
 }
@@ -174,6 +177,10 @@ checks! {
     ChecksRan = "checks-ran", "data checks", ScheduleVerification, Itself, One;
     /// Each nightly snapshot was written.
     SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
+    /// Remedies have the rights that they need, and do no harm.
+    RemediesAct = "remedies-act", "remedies", Remedies, Itself, One;
+    /// No fault of a sync is healed again and again.
+    HealsReturn = "heals-return", "returning faults", Remedies, Sync, One;
     /// Enough runs of the last week succeeded.
     SuccessRate = "success-rate", "success rate", NightlySnapshot, Runs, One;
     /// A sync moved about as many records as it usually does on such a day.
@@ -264,6 +271,7 @@ impl Check {
             | Self::UnusualErrors
             | Self::BreachForecast
             | Self::UnmappedField
+            | Self::HealsReturn
             | Self::RecordsExtra => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
@@ -271,6 +279,7 @@ impl Check {
             | Self::ChecksRan
             | Self::SnapshotWritten
             | Self::UnusualVolume
+            | Self::RemediesAct
             | Self::DefinitionChanged => (Warning, Error),
             Self::SyncPaused
             | Self::SilentRuns

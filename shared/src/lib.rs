@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod notice;
 pub mod pipeline;
 pub mod reconcile;
+pub mod remedy;
 pub mod rounds;
 pub mod schedule;
 pub mod scoreboard;

@@ -310,6 +310,27 @@ pub struct DeadLetters {
     pub count: Result<Option<u64>, String>,
 }
 
+/// The state of a SQL warehouse, as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarehouseState {
+    /// In the vendor's words, such as `RUNNING` or `STOPPED`.
+    pub state: String,
+    /// After so many idle minutes it stops by itself; 0 if never.
+    pub auto_stop_minutes: Option<u64>,
+}
+
+impl WarehouseState {
+    /// Returns whether it is stopped, and not on its way to be.
+    pub fn is_stopped(&self) -> bool {
+        self.state == "STOPPED"
+    }
+
+    /// Returns whether it answers queries.
+    pub fn is_running(&self) -> bool {
+        self.state == "RUNNING"
+    }
+}
+
 /// The number of confirmed subscriptions by protocol that a topic has, or needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscribers(BTreeMap<String, usize>);

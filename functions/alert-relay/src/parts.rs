@@ -13,14 +13,14 @@ const STEPS: usize = 5;
 
 /// Whether the notice asks its reader to act.
 pub(crate) fn asks(notice: &Body) -> bool {
-    !matches!(notice.kind, NoticeKind::Resolved | NoticeKind::HeldBack | NoticeKind::Acknowledged)
+    notice.kind.asks()
 }
 
 /// The cause with its label, while there is something to explain.
 pub(crate) fn cause(notice: &Body) -> Option<(&'static str, &str)> {
     let label = match notice.kind {
         NoticeKind::Resolved | NoticeKind::Acknowledged => return None,
-        NoticeKind::HeldBack => "What this means",
+        NoticeKind::HeldBack | NoticeKind::Note => "What this means",
         _ if notice.test => "Why",
         _ => "Likely cause",
     };

@@ -20,6 +20,7 @@ mod causes;
 mod item;
 mod looks;
 mod marks;
+mod remedies;
 mod rounds;
 mod silences;
 mod usual;

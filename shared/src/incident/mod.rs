@@ -91,13 +91,15 @@ pub enum NoticeKind {
     Resolved,
     /// The notices that a silence suppressed, sent after its end. It is not about an incident, so no decision creates it.
     HeldBack,
+    /// What a remedy did, or asks for. It is not about an incident's state, so no decision creates it.
+    Note,
     /// A person acknowledged it: for the channels of alert-relay, not for mail. Only the operator's command sends it.
     Acknowledged,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Opened,
         Self::Flapping,
         Self::Worsened,
@@ -105,8 +107,14 @@ impl NoticeKind {
         Self::StoppedReporting,
         Self::Resolved,
         Self::HeldBack,
+        Self::Note,
         Self::Acknowledged,
     ];
+
+    /// Returns whether it asks its readers to act on an open problem.
+    pub fn asks(self) -> bool {
+        !matches!(self, Self::Resolved | Self::HeldBack | Self::Note | Self::Acknowledged)
+    }
 }
 
 show_as_stored!(State, NoticeKind);

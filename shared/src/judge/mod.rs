@@ -6,6 +6,7 @@ mod itself;
 pub mod mapping;
 mod objects;
 mod reason;
+mod remedies;
 mod runs;
 mod silent;
 mod snapshot;
@@ -20,6 +21,7 @@ pub use itself::{
     judge_webhooks,
 };
 pub use objects::{is_apart, judge_not_compared, judge_object};
+pub use remedies::judge_remedies;
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;

@@ -95,6 +95,8 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         }
         Check::FilterKeepsRows => "This check sees no rows, so it cannot find a problem in them.".to_owned(),
         Check::SnapshotWritten => "Reports and trends lack the figures of this night.".to_owned(),
+        Check::RemediesAct => "Faults that Syncwatch could heal by itself wait for a person.".to_owned(),
+        Check::HealsReturn => "Each fault is healed, but its cause stays and may get worse.".to_owned(),
         Check::ClockSkew => "Late and stuck runs may be judged wrongly.".to_owned(),
         Check::UndeclaredSyncs => "Failures of these syncs send no alert.".to_owned(),
         Check::VendorAlerts => "If Syncwatch is down, Census alerts late or not at all.".to_owned(),

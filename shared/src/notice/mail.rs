@@ -62,7 +62,7 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
     let steps = |mail: &mut Mail| mail.section("WHAT TO DO", steps(body, chars));
     match body.kind {
         NoticeKind::Resolved => mail.section("WHAT TO DO", vec!["Nothing.".to_owned()]),
-        NoticeKind::HeldBack | NoticeKind::Acknowledged => {
+        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Acknowledged => {
             mail.section("WHAT THIS MEANS", short(&body.cause));
             steps(&mut mail);
         }
@@ -72,7 +72,7 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
         }
     }
     mail.section("LINKS", links(body));
-    if !matches!(body.kind, NoticeKind::Resolved | NoticeKind::HeldBack | NoticeKind::Acknowledged) {
+    if body.kind.asks() {
         mail.section("CONTACTS", contacts(body));
     }
     mail.sign(body)
@@ -91,7 +91,11 @@ impl Mail {
     }
 
     fn sign(mut self, body: &Body) -> Self {
-        let about = if body.kind == NoticeKind::HeldBack { "silence" } else { "incident" };
+        let about = match body.kind {
+            NoticeKind::HeldBack => "silence",
+            NoticeKind::Note => "remedy",
+            _ => "incident",
+        };
         let id = format!(
             "Syncwatch, {about} {}, number {}, notice {}",
             body.dedup_key, body.generation, body.sequence

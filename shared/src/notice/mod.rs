@@ -7,6 +7,7 @@
 mod body;
 mod consequence;
 mod mail;
+mod remedies;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ use crate::silence::Tally;
 use crate::text::{counted, marked, minute_utc, ordinal, words};
 
 pub use body::{Body, BodyError, Link, SCHEMA};
+pub use remedies::{in_words, render_remedy};
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
@@ -315,7 +317,7 @@ fn title(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
             format!("[{severity}, unknown] {subject}: cannot be checked; was: {summary}")
         }
         NoticeKind::Resolved => format!("[RESOLVED] {subject}: {summary}, after {open_for}"),
-        NoticeKind::HeldBack => format!("[INFO] {summary}"),
+        NoticeKind::HeldBack | NoticeKind::Note => format!("[{severity}] {summary}"),
         NoticeKind::Acknowledged => {
             let by = body.acknowledged.as_deref().unwrap_or("an operator");
             format!("[ACKNOWLEDGED] {subject} by {by}: {summary}")

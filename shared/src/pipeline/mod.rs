@@ -5,6 +5,7 @@
 
 mod channels;
 mod raw;
+mod remedies;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::silence::Declared;
 use crate::sql::Dialect;
 
 pub use channels::{Addresses, CHAT, Channel, ChannelKind, Channels, Class, MAIL, PAGERDUTY};
+pub use remedies::{DEFAULT_MIN_GAIN, Level, Remedies, RemedyKind};
 
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
@@ -82,6 +84,7 @@ pub struct Pipeline {
     /// The objects that are reconciled, in the file's order; names are unique.
     pub objects: Vec<Object>,
     pub expectations: Expectations,
+    pub remedies: Remedies,
     /// Days on which figures are neither judged nor learnt from.
     pub quiet_days: Vec<QuietDays>,
     /// The queries of views that the files beside it declare, by name; empty until these are read.

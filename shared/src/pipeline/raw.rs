@@ -4,6 +4,7 @@ mod checks;
 mod notices;
 mod objects;
 mod quiet;
+mod remedies;
 mod values;
 
 use std::collections::hash_map::Entry;
@@ -67,6 +68,8 @@ struct RawPipeline {
     objects: Vec<objects::RawObject>,
     #[serde(default)]
     expectations: RawExpectations,
+    #[serde(default)]
+    remedies: remedies::RawRemedies,
     #[serde(default)]
     quiet_days: Vec<quiet::RawQuietDays>,
 }
@@ -280,6 +283,7 @@ impl Validation {
             snapshot,
             objects,
             expectations: self.expectations(raw.expectations),
+            remedies: self.remedies(raw.remedies),
             quiet_days,
             declared_views: BTreeMap::new(),
         }

@@ -140,6 +140,11 @@ impl<'a> Round<'a> {
         &self.store
     }
 
+    /// Returns the unresolved incidents, and those with a pending notice.
+    pub fn live(&self) -> impl Iterator<Item = &Incident> {
+        self.live.values()
+    }
+
     /// Reads the usual runs of all syncs, unless no check needs them. If they cannot be read, that check is not evaluated.
     pub async fn habits(&self) -> Habits<'a> {
         let is_declared = |sync: &Sync| self.pipeline.declares(Check::SilentRuns, &sync.key);

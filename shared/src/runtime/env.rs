@@ -52,6 +52,7 @@ settings! {
     WEBHOOK_SECRET: "the name of the secret that signs Census webhooks",
     DELIVERIES_TABLE: "the name of the DynamoDB table of handled webhook deliveries",
     DELIVERIES_DEAD_LETTERS: "the URL of the dead-letter queue of webhook deliveries",
+    NOTICES_QUEUE: "the URL of the SQS queue of notices for alert-relay",
     NOTICES_DEAD_LETTERS: "the URL of the dead-letter queue of notices",
     RELAY_TABLE: "the name of the DynamoDB table of notices sent to each channel",
     PAGERDUTY_SECRET: "the name of the secret that holds the routing key of PagerDuty's Events API v2",

@@ -44,9 +44,7 @@ pub(crate) fn strings(json: &Value) -> Vec<&str> {
 
 #[test]
 fn notice_that_asks_for_action_has_all_parts_in_every_channel() {
-    let asking = NoticeKind::ALL.into_iter().filter(|kind| {
-        !matches!(kind, NoticeKind::Resolved | NoticeKind::HeldBack | NoticeKind::Acknowledged)
-    });
+    let asking = NoticeKind::ALL.into_iter().filter(|kind| kind.asks());
     for (kind, severity) in
         asking.flat_map(|kind| [Severity::Warning, Severity::Critical].map(|of| (kind, of)))
     {
@@ -90,7 +88,7 @@ fn notice_that_asks_for_action_has_all_parts_in_every_channel() {
 
 #[test]
 fn notice_that_needs_no_action_has_no_steps_or_contacts() {
-    for kind in [NoticeKind::Resolved, NoticeKind::HeldBack, NoticeKind::Acknowledged] {
+    for kind in NoticeKind::ALL.into_iter().filter(|kind| !kind.asks()) {
         for (channel, json) in renderings(&notice(kind, Severity::Critical, 1)) {
             let text = strings(&json).join("\n");
             for word in ["What to do", "@example.com", "U0123ABCD", "Impact", "--by YOUR-NAME"] {

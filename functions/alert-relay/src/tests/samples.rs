@@ -69,6 +69,7 @@ fn title(kind: NoticeKind, severity: Severity) -> String {
         NoticeKind::HeldBack => {
             "[INFO] Silence \"release\" (Ada) ended: 14 alerts from 12 incidents were suppressed".to_owned()
         }
+        NoticeKind::Note => "[INFO] properties-update: healed by itself".to_owned(),
         NoticeKind::Acknowledged => {
             format!("[ACKNOWLEDGED] properties-create: by Ada until 2026-11-24 15:12 UTC: {PROBLEM}")
         }
@@ -126,6 +127,22 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
             resolved_at: Some("2026-11-24T13:12:30Z".parse().unwrap()),
             runbook: Some("https://example.com/runbook.md#silences".to_owned()),
             check: "silence".to_owned(),
+            class: None,
+            command: None,
+            link: None,
+            label: None,
+            note: None,
+            owner: None,
+            escalate_to: None,
+            links: vec![link("Status page", "https://status.example.com")],
+            ..without_action(notice)
+        },
+        NoticeKind::Note => Body {
+            summary: "healed by itself: failed run: properties-update. Nothing to do".to_owned(),
+            figures: vec![figure("act", "run properties-update again")],
+            cause: "one incremental run of properties-update sends the records that wait".to_owned(),
+            runbook: Some("https://example.com/runbook.md#remedies".to_owned()),
+            check: "remedy".to_owned(),
             class: None,
             command: None,
             link: None,

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::{Text, Validation};
 use crate::data_checks::Day;
 use crate::finding::Severity;
-use crate::pipeline::{ApiVersion, ChannelKind, Mode, Role, Undeclared};
+use crate::pipeline::{ApiVersion, ChannelKind, Level, Mode, RemedyKind, Role, Undeclared};
 use crate::reconcile::{Authority, KeyKind};
 use crate::schedule::weekday_named;
 use crate::sql::Dialect;
@@ -54,6 +54,10 @@ words! {
     ApiVersion: "v1" => V1, "v2" => V2;
     ChannelKind: "pagerduty" => PagerDuty, "slack" => Slack, "teams" => Teams, "webhook" => Webhook,
         "email" => Email;
+    Level: "off" => Off, "advise" => Advise, "act" => Act;
+    RemedyKind: "wait" => Wait, "run-again" => RunAgain, "run-after-limit" => RunAfterLimit,
+        "start-warehouse" => StartWarehouse, "replay-dead-letters" => ReplayDeadLetters, "resume" => Resume,
+        "cancel-hung" => CancelHung;
     Mode: "alert" => Alert, "watch" => Watch, "off" => Off;
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;

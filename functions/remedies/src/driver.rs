@@ -1,0 +1,400 @@
+//! One round of all remedies of a pipeline: it continues each, proposes new ones, and carries out at most one act.
+//!
+//! Every step is one conditional write, and the intention is written before the call. So a function may die between any two
+//! steps: the next round finds the record, and looks for the effect of a call instead of repeating it.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use syncwatch::incident::{Incident, State as IncidentState};
+use syncwatch::observation::{Run, RunId, SyncObservation};
+use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
+use syncwatch::remedy::{
+    Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, Telling, UNKNOWN_FOR, Verdict, World,
+    adopted, cents, choose, harm, health, ill_syncs, may, next_start,
+};
+
+use crate::ports::{Called, Ports};
+
+/// The runtime that is assumed for a sync without a target.
+const USUAL_RUNTIME: SignedDuration = SignedDuration::from_mins(30);
+
+/// One round.
+#[derive(Debug)]
+pub(crate) struct Driver<'d, P> {
+    pub(crate) ports: &'d P,
+    pub(crate) pipeline: &'d Pipeline,
+    /// The live incidents, read before anything else.
+    pub(crate) incidents: &'d [Incident],
+    /// Whether this function holds the turn of the pipeline.
+    pub(crate) has_turn: bool,
+    /// All stored records; those of this round replace theirs.
+    pub(crate) records: Vec<Record>,
+    pub(crate) done: Done,
+}
+
+/// What a round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Records that were written, by id.
+    pub(crate) written: BTreeSet<String>,
+    /// The record that acted.
+    pub(crate) acted: Option<String>,
+    /// Effects that failed; the next round tries again.
+    pub(crate) failures: Vec<String>,
+}
+
+/// Another function wrote first, or a write failed: the record is left to the next round.
+struct Left;
+
+type Step<T = ()> = Result<T, Left>;
+
+impl<P: Ports> Driver<'_, P> {
+    /// Runs the round. What fails affects one remedy only.
+    pub(crate) async fn run(&mut self) {
+        let mut active: Vec<Record> = self
+            .records
+            .iter()
+            .filter(|record| record.state.is_active() || record.untold.is_some())
+            .cloned()
+            .collect();
+        active.sort_by_key(|record| (record.proposed_at(), record.id.clone()));
+        for record in active {
+            if !self.ports.has_time() {
+                return;
+            }
+            // A lost write is no failure: the winner goes on with it.
+            let _ = Box::pin(self.proceed(record)).await;
+        }
+        let mut open: Vec<&Incident> = self.incidents.iter().filter(|incident| is_open(incident)).collect();
+        open.sort_by_key(|incident| (incident.opened_at, &incident.key));
+        for incident in open {
+            if !self.ports.has_time() {
+                return;
+            }
+            let _ = Box::pin(self.propose(incident)).await;
+        }
+    }
+
+    /// Continues a stored remedy.
+    async fn proceed(&mut self, record: Record) -> Step {
+        let record = self.tell(record).await?;
+        match record.state {
+            State::Acting => {
+                let why = "the function ended before it stored the answer; the effect is looked for";
+                let record = self.step(&record, State::Unknown, why).await?;
+                self.look_for_effect(record).await
+            }
+            State::Unknown => self.look_for_effect(record).await,
+            State::Verifying => self.verify(record).await,
+            State::Proposed | State::Held | State::Approved => self.judge(record).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Proposes a remedy for an incident that has none at work.
+    async fn propose(&mut self, incident: &Incident) -> Step {
+        let of_it: Vec<&Record> = self.records.iter().filter(|record| record.is_about(incident)).collect();
+        if of_it.iter().any(|record| record.state.is_active()) {
+            return Ok(());
+        }
+        // An answer of a person, or none, ends the proposals for this incident.
+        let ends = |record: &&Record| match record.state {
+            State::Refused | State::Expired => true,
+            State::Advised => self.pipeline.remedies.level_of(record.plan.kind) < Level::Act,
+            _ => false,
+        };
+        if of_it.iter().copied().any(|record| ends(&record)) {
+            return Ok(());
+        }
+        let attempt = u32::try_from(of_it.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let observed = self.ports.observe(&incident.key).await;
+        let Choice::Remedy(plan) = self.choose(incident, &observed) else { return Ok(()) };
+        if self.pipeline.remedies.level_of(plan.kind) == Level::Off {
+            return Ok(());
+        }
+        let record = Record::begin(*plan, attempt, self.ports.now());
+        let record = self.put(record).await?;
+        self.judge_by(record, incident, &observed).await
+    }
+
+    fn choose(&self, incident: &Incident, observed: &Observed) -> Choice {
+        let newest = newest_run(observed).map(|run| run.created_at);
+        choose(incident, self.pipeline, observed.warehouse.as_ref().ok(), newest, self.ports.now())
+    }
+
+    /// Judges a remedy that has not acted yet.
+    async fn judge(&mut self, record: Record) -> Step {
+        let Some(incident) =
+            self.incidents.iter().find(|incident| record.is_about(incident) && is_open(incident))
+        else {
+            self.step(&record, State::Withdrawn, "the incident ended").await?;
+            return Ok(());
+        };
+        let observed = self.ports.observe(&incident.key).await;
+        match self.choose(incident, &observed) {
+            Choice::Remedy(plan) if plan.hash() == record.plan.hash() => {
+                self.judge_by(record, incident, &observed).await
+            }
+            // Without an observation, the plan cannot be compared.
+            _ if observed.sync.is_err() && matches!(record.plan.target, Target::Sync { .. }) => {
+                self.judge_by(record, incident, &observed).await
+            }
+            Choice::Remedy(plan) => {
+                let why = format!("the situation changed: now {}", plan.act());
+                self.step(&record, State::Withdrawn, &why).await.map(drop)
+            }
+            Choice::Person { why, who } => {
+                self.step(&record, State::Withdrawn, &format!("{why}; {who} must act")).await.map(drop)
+            }
+        }
+    }
+
+    async fn judge_by(&mut self, record: Record, incident: &Incident, observed: &Observed) -> Step {
+        if !record.plan.acts() {
+            self.step(&record, State::Verifying, "the schedule is near; no act").await?;
+            return Ok(());
+        }
+        let now = self.ports.now();
+        if record.has_expired(now) {
+            let why = "nobody approved it in time";
+            return self.step(&record, State::Expired, why).await.map(drop);
+        }
+        let verdict = self.verdict(&record, Some(incident), observed).await;
+        let advises = verdict.failing.iter().any(|failing| failing.gate == Gate::Mode)
+            && verdict.failing.iter().all(|failing| matches!(failing.gate, Gate::Mode | Gate::Approval));
+        if verdict.may_act() {
+            if self.done.acted.is_some() {
+                return Ok(());
+            }
+            return self.act(record, observed).await;
+        }
+        let before: Vec<Gate> = record.failing.iter().map(|failing| failing.gate).collect();
+        let judged = Record { failing: verdict.failing.clone(), ..record.clone() };
+        if advises {
+            let why = format!("would {}; its level is advise", record.plan.act());
+            return self.step(&judged, State::Advised, &why).await.map(drop);
+        }
+        if verdict.only(Gate::Approval) {
+            if record.state == State::Proposed {
+                return Ok(());
+            }
+            let asked = judged.telling(Some(Telling::Asked));
+            let record = self.step(&asked, State::Proposed, "it waits for approval").await?;
+            return self.tell(record).await.map(drop);
+        }
+        // A proposal that waits for people waits on, whatever else is closed now.
+        if record.state == State::Proposed
+            || before == judged.failing.iter().map(|failing| failing.gate).collect::<Vec<_>>()
+        {
+            return Ok(());
+        }
+        self.step(&judged, State::Held, &verdict.why()).await.map(drop)
+    }
+
+    /// Judges all gates by the present state of everything that can be read.
+    async fn verdict(&self, record: &Record, incident: Option<&Incident>, observed: &Observed) -> Verdict {
+        let stops = self.ports.stops().await;
+        let silenced = match self.ports.silenced_by(&record.plan.incident).await {
+            Ok(silence) => silence,
+            Err(why) => Some(format!("unknown ({why})")),
+        };
+        let ill = ill_syncs(self.incidents, self.pipeline).len();
+        let world = World {
+            pipeline: self.pipeline,
+            stops: stops.as_deref().map_err(String::as_str),
+            incident,
+            silenced_by: silenced.as_deref(),
+            observed,
+            records: &self.records,
+            ill: Ill { ill, declared: self.pipeline.syncs.len() },
+            has_turn: self.has_turn,
+        };
+        may(record, &world, self.ports.now())
+    }
+
+    /// Stores the intention, judges again by fresh observations, and acts.
+    async fn act(&mut self, record: Record, observed: &Observed) -> Step {
+        let now = self.ports.now();
+        let gain = match &record.plan.target {
+            Target::Sync { key, .. } => self.pipeline.sync(key).and_then(|sync| {
+                let newest = newest_run(observed).map(|run| run.created_at);
+                next_start(sync, newest, now).map(|next| next.duration_since(now).as_secs())
+            }),
+            _ => None,
+        };
+        let intention = Record {
+            failing: Vec::new(),
+            acted_at: Some(now),
+            newest_before: newest_id(observed),
+            run: (record.plan.kind == RemedyKind::CancelHung).then(|| working(observed)).flatten(),
+            gain_seconds: gain,
+            cents: cents(record.plan.kind, self.pipeline, observed.warehouse.as_ref().ok()),
+            ..record
+        };
+        let intention = self.step(&intention, State::Acting, "all gates are open").await?;
+        self.done.acted = Some(intention.id.clone());
+        // Between the two observations a person may have acted; what our own store says is read last.
+        let again = self.ports.observe(&intention.plan.incident).await;
+        let incident = self.ports.incident(&intention.plan.incident).await.unwrap_or_default();
+        let same_runs = newest_id(&again) == intention.newest_before;
+        let verdict = self.verdict(&intention, incident.as_ref(), &again).await;
+        if !verdict.may_act() || !same_runs {
+            let why = if same_runs { verdict.why() } else { "a run began meanwhile".to_owned() };
+            let held = Record { acted_at: None, cents: 0, failing: verdict.failing, ..intention };
+            return self.step(&held, State::Held, &why).await.map(drop);
+        }
+        let answer = self.ports.call(&intention).await;
+        self.answered(intention, answer).await
+    }
+
+    async fn answered(&mut self, record: Record, answer: Called) -> Step {
+        match answer {
+            Called::Accepted(effect) => {
+                let accepted = Record { run: effect.run.or(record.run), moved: effect.moved, ..record };
+                let why = match (effect.run, effect.moved) {
+                    (Some(run), _) => format!("run {run} was accepted"),
+                    (None, 0) => "accepted".to_owned(),
+                    (None, moved) => format!("{moved} messages were sent again"),
+                };
+                self.step(&accepted, State::Verifying, &why).await.map(drop)
+            }
+            Called::Refused(why) => self.fail(record, &why).await,
+            Called::Forbidden(why) => {
+                let refused = Record { lacks_right: true, ..record };
+                self.fail(refused, &format!("the right is missing: {why}")).await
+            }
+            Called::Lost(why) => {
+                let why = format!("no clear answer ({why}); the effect is looked for");
+                self.step(&record, State::Unknown, &why).await.map(drop)
+            }
+        }
+    }
+
+    /// Looks for the effect of a call without a clear answer.
+    async fn look_for_effect(&mut self, record: Record) -> Step {
+        let observed = self.ports.observe(&record.plan.incident).await;
+        let Some(acted) = record.acted_at else {
+            return self.fail(record, "the intention has no time").await;
+        };
+        if let Some((run, what)) = adopted(&record, &observed) {
+            let found = Record { run: run.or(record.run), ..record };
+            return self.step(&found, State::Verifying, &what).await.map(drop);
+        }
+        // A clock that was set back must not keep it open for ever.
+        if self.ports.now().duration_since(acted).abs() >= UNKNOWN_FOR {
+            return self.fail(record, "the effect of the call was not found").await;
+        }
+        Ok(())
+    }
+
+    /// Looks whether the act helped.
+    async fn verify(&mut self, record: Record) -> Step {
+        let observed = self.ports.observe(&record.plan.incident).await;
+        let gone = !self.incidents.iter().any(|incident| record.is_about(incident) && is_open(incident));
+        if !record.plan.acts() {
+            if observed.healthy == Some(true) {
+                return self.step(&record, State::Healed, "the schedule healed it").await.map(drop);
+            }
+            if gone {
+                return self.step(&record, State::Withdrawn, "the incident ended").await.map(drop);
+            }
+            let incident = self.incidents.iter().find(|incident| record.is_about(incident));
+            let now = incident.map(|incident| self.choose(incident, &observed));
+            if let Some(Choice::Remedy(plan)) = now
+                && plan.kind != RemedyKind::Wait
+                && observed.sync.is_ok()
+            {
+                let why = format!("waiting did not help: now {}", plan.act());
+                return self.step(&record, State::Withdrawn, &why).await.map(drop);
+            }
+            return Ok(());
+        }
+        let record = match harm(&record, &observed) {
+            Some(harm) if record.harm.is_none() => Record { harm: Some(harm), ..record },
+            _ => record,
+        };
+        match health(&record, &observed, self.runtime(&record.plan), self.ports.now()) {
+            Health::Waiting => Ok(()),
+            Health::Healed(what) => {
+                let healed = record.telling(Some(Telling::Healed));
+                let healed = self.step(&healed, State::Healed, &what).await?;
+                self.tell(healed).await.map(drop)
+            }
+            Health::Failed(why) => self.fail(record, &why).await,
+        }
+    }
+
+    /// Ends an attempt that did not help. The second one in a row is the last, and people are told.
+    async fn fail(&mut self, record: Record, why: &str) -> Step {
+        let before = self.records.iter().filter(|other| {
+            other.id != record.id
+                && other.plan.kind == record.plan.kind
+                && other.plan.target == record.plan.target
+        });
+        let last = before.filter(|other| other.state.has_acted()).max_by_key(|other| other.acted_at);
+        let gave_up = last.is_some_and(|last| last.state == State::Failed) || record.harm.is_some();
+        let failed = record.telling(gave_up.then_some(Telling::GaveUp));
+        let failed = self.step(&failed, State::Failed, why).await?;
+        self.tell(failed).await.map(drop)
+    }
+
+    fn runtime(&self, plan: &Plan) -> SignedDuration {
+        let sync = self.pipeline.sync(plan.target.name());
+        sync.and_then(|sync| sync.runtime_target).unwrap_or(USUAL_RUNTIME)
+    }
+
+    /// Tells people what they were not told yet.
+    async fn tell(&mut self, record: Record) -> Step<Record> {
+        let Some(telling) = record.untold else { return Ok(record) };
+        if let Err(why) = self.ports.tell(&record, telling).await {
+            self.done.failures.push(format!("remedy {}: {why}", record.id));
+            return Err(Left);
+        }
+        self.put(record.told()).await
+    }
+
+    /// Moves a record to the next state and stores it.
+    async fn step(&mut self, record: &Record, next: State, why: &str) -> Step<Record> {
+        let Some(moved) = record.to(next, why, self.ports.now()) else {
+            self.done.failures.push(format!("remedy {}: {} cannot become {next}", record.id, record.state));
+            return Err(Left);
+        };
+        tracing::info!(remedy = %moved.id, kind = %moved.plan.kind, state = %next, why, "remedy moved");
+        self.put(moved).await
+    }
+
+    async fn put(&mut self, record: Record) -> Step<Record> {
+        match self.ports.store(&record).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Left),
+            Err(why) => {
+                self.done.failures.push(format!("remedy {}: {why}", record.id));
+                return Err(Left);
+            }
+        }
+        self.done.written.insert(record.id.clone());
+        self.records.retain(|known| known.id != record.id);
+        self.records.push(record.clone());
+        Ok(record)
+    }
+}
+
+fn is_open(incident: &Incident) -> bool {
+    matches!(incident.state, IncidentState::Open | IncidentState::Held)
+}
+
+fn newest_run(observed: &Observed) -> Option<&Run> {
+    let sync: Option<&SyncObservation> = observed.sync.as_ref().ok();
+    sync?.runs.as_ref().ok()?.runs.iter().max_by_key(|run| run.id)
+}
+
+fn newest_id(observed: &Observed) -> Option<RunId> {
+    newest_run(observed).map(|run| run.id)
+}
+
+/// The run that is queued or working.
+fn working(observed: &Observed) -> Option<RunId> {
+    let history = observed.sync.as_ref().ok()?.runs.as_ref().ok()?;
+    history.runs.iter().find(|run| !run.status.is_terminal()).map(|run| run.id)
+}

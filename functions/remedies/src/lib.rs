@@ -1,0 +1,103 @@
+#![doc = include_str!("../README.md")]
+
+mod driver;
+mod ports;
+mod vendors;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use syncwatch::aws::CallLimits;
+use syncwatch::finding::Judge;
+use syncwatch::incident::Incident;
+use syncwatch::judge::judge_remedies;
+use syncwatch::metrics::Metric;
+use syncwatch::remedy::Record;
+use syncwatch::round::{Report, Round};
+use syncwatch::runtime::{Needs, Site, env, read_event};
+
+use driver::{Done, Driver};
+use vendors::Vendors;
+
+/// The settings of the function.
+pub const NEEDS: Needs = Needs {
+    required: &[
+        env::PIPELINE,
+        env::TOPIC_ARN,
+        env::INCIDENTS_TABLE,
+        env::CENSUS_SECRET,
+        env::WAREHOUSE_SECRET,
+        env::NOTICES_QUEUE,
+        env::NOTICES_DEAD_LETTERS,
+    ],
+    optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
+    aws: CallLimits::USUAL,
+};
+
+/// After this no other remedy is begun in a round; the one at work may need another minute.
+pub const READING_LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
+enum Event {
+    Heal,
+}
+
+/// The function, with its settings.
+#[derive(Debug)]
+pub struct App(pub Site);
+
+impl App {
+    /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
+    pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
+        let Event::Heal = read_event(event, r#"{"task": "heal"}"#)?;
+        // Boxed, because the compiler gives up on a future of this depth.
+        Ok(serde_json::to_value(Box::pin(self.heal(now)).await?)?)
+    }
+
+    /// Runs one round.
+    async fn heal(&self, now: Timestamp) -> anyhow::Result<Report> {
+        let name = &self.0.pipeline.name;
+        let mut round = Round::begin(&self.0, Judge::Remedies, now).await?;
+        let turn = round.store().take_turn(name, now).await?;
+        let (records, unreadable) = round.store().remedies(name).await?;
+        for error in &unreadable {
+            round.add_failure(error.to_string());
+        }
+        let incidents: Vec<Incident> = round.live().cloned().collect();
+        // Without all records the budgets are unknown; without the turn another function works.
+        let (records, done) = match turn.is_some() && unreadable.is_empty() {
+            true => self.drive(&incidents, records, now).await?,
+            false => (records, Done::default()),
+        };
+        done.failures.into_iter().for_each(|failure| round.add_failure(failure));
+        round.act_on(&judge_remedies(&records, &self.0.pipeline, now)).await;
+        round.conclude().await;
+        round.record_if_good().await;
+        if let Some(turn) = turn {
+            round.store().end_turn(&turn).await?;
+        }
+        let good = round.good_as(Metric::Heals);
+        Ok(round.finish(&[good])?)
+    }
+
+    async fn drive(
+        &self,
+        incidents: &[Incident],
+        records: Vec<Record>,
+        now: Timestamp,
+    ) -> anyhow::Result<(Vec<Record>, Done)> {
+        let census = self.0.census(now).await?;
+        let ports = Vendors::new(&self.0, census, now, READING_LIMIT);
+        let pipeline = &self.0.pipeline;
+        let mut driver =
+            Driver { ports: &ports, pipeline, incidents, has_turn: true, records, done: Done::default() };
+        Box::pin(driver.run()).await;
+        Ok((driver.records, driver.done))
+    }
+}
+
+#[cfg(test)]
+mod tests;

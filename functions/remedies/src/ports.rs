@@ -1,0 +1,49 @@
+//! The outside world of the driver: what it reads, stores, does and tells.
+
+use jiff::Timestamp;
+use syncwatch::incident::{Incident, IncidentKey};
+use syncwatch::observation::RunId;
+use syncwatch::remedy::{Observed, Record, Stop, Telling};
+
+/// The answer to an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// Accepted; the effect is not seen yet.
+    Accepted(Effect),
+    /// Certainly without effect.
+    Refused(String),
+    /// Certainly without effect, as the right is missing.
+    Forbidden(String),
+    /// Perhaps accepted: it is never repeated.
+    Lost(String),
+}
+
+/// What an accepted act started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) run: Option<RunId>,
+    /// Messages that were sent again.
+    pub(crate) moved: u64,
+}
+
+/// Everything that the driver does to the world. Each call has a time limit of its own.
+pub(crate) trait Ports {
+    /// The present time (UTC).
+    fn now(&self) -> Timestamp;
+    /// Whether there is time for another remedy in this round.
+    fn has_time(&self) -> bool;
+    /// Reads the kill switches that are on, without a cache.
+    async fn stops(&self) -> Result<Vec<Stop>, String>;
+    /// Reads an incident as it is stored now.
+    async fn incident(&self, key: &IncidentKey) -> Result<Option<Incident>, String>;
+    /// Returns the id of the silence that covers an incident now.
+    async fn silenced_by(&self, key: &IncidentKey) -> Result<Option<String>, String>;
+    /// Reads what the remedies of an incident rely on.
+    async fn observe(&self, key: &IncidentKey) -> Observed;
+    /// Stores a record if the stored one has the version before; `false` if another function was first.
+    async fn store(&self, record: &Record) -> Result<bool, String>;
+    /// Carries out the act of a record whose intention is stored.
+    async fn call(&self, record: &Record) -> Called;
+    /// Tells people.
+    async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String>;
+}

@@ -1,0 +1,239 @@
+//! The invariants, and some courses in full.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use syncwatch::pipeline::RemedyKind;
+use syncwatch::remedy::{State, Telling};
+
+use super::model::{Answer, Event, Model};
+
+/// More port calls than a round has.
+const NEVER: usize = 10_000;
+const ROUND: Event = Event::Round { crash_after: NEVER, has_turn: true };
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn event() -> impl Strategy<Value = Event> {
+    let answers = prop_oneof![
+        4 => Just(Answer::Accepts),
+        2 => Just(Answer::LosesAnswer),
+        1 => Just(Answer::LosesCall),
+        1 => Just(Answer::Refuses),
+        1 => Just(Answer::Forbids),
+    ];
+    prop_oneof![
+        8 => Just(ROUND),
+        6 => (0..30_usize, prop::bool::weighted(0.9))
+            .prop_map(|(crash_after, has_turn)| Event::Round { crash_after, has_turn }),
+        8 => prop_oneof![Just(2), Just(7), Just(20), Just(90), Just(400), Just(1_500)].prop_map(Event::Minutes),
+        4 => Just(Event::RunFails),
+        1 => Just(Event::RunSucceeds),
+        1 => Just(Event::PersonPauses),
+        1 => Just(Event::PersonResumes),
+        1 => Just(Event::PersonRuns),
+        1 => Just(Event::PersonChanges),
+        1 => Just(Event::Acknowledge),
+        1 => any::<bool>().prop_map(Event::Silence),
+        1 => any::<bool>().prop_map(Event::Switch),
+        2 => (0..2_u8).prop_map(Event::Approve),
+        1 => Just(Event::Refuse),
+        3 => answers.prop_map(Event::Answers),
+        3 => any::<bool>().prop_map(Event::Fails),
+        1 => any::<bool>().prop_map(Event::Unreadable),
+        1 => any::<bool>().prop_map(Event::Stale),
+    ]
+}
+
+/// The cases: 256, or as many as `PROPTEST_CASES` says (`make explore`).
+fn config() -> ProptestConfig {
+    ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_act_does_harm_whatever_happens_and_whenever_it_dies(
+        events in prop::collection::vec((event(), prop::option::weighted(0.2, event())), 1..120),
+    ) {
+        let model = Model::new();
+        for (event, meanwhile) in events {
+            let meanwhile = meanwhile.filter(|event| !matches!(event, Event::Round { .. } | Event::Minutes(_)));
+            *model.meanwhile.borrow_mut() = meanwhile.into_iter().collect();
+            model.happen(event);
+            let world = model.world.borrow();
+            prop_assert!(world.wrong.is_empty(), "{:?}", world.wrong);
+        }
+        {
+            let world = model.world.borrow();
+            for (at, _, kind) in &world.calls {
+                let span = world.calls.iter().filter(|(other, _, same)| {
+                    same == kind && *at <= *other && other.duration_since(*at) < DAY
+                });
+                let most = if *kind == RemedyKind::Resume { 1 } else { 3 };
+                prop_assert!(span.count() <= most, "more {kind} than the budget: {:?}", world.calls);
+            }
+        }
+        // Every intention ends, once the function runs again.
+        for _ in 0..8 {
+            model.happen(Event::Minutes(400));
+            model.happen(ROUND);
+        }
+        let world = model.world.borrow();
+        prop_assert!(world.wrong.is_empty(), "{:?}", world.wrong);
+        for record in world.records.values() {
+            let open = matches!(record.state, State::Acting | State::Unknown);
+            prop_assert!(!open || world.unreadable, "{record:?}");
+            prop_assert!(record.untold.is_none());
+        }
+    }
+
+    #[test]
+    fn same_events_have_the_same_course(events in prop::collection::vec(event(), 1..60)) {
+        let course = || {
+            let model = Model::new();
+            events.iter().for_each(|event| model.happen(*event));
+            let world = model.world.into_inner();
+            (world.records, world.calls)
+        };
+        prop_assert_eq!(course(), course());
+    }
+}
+
+fn played(events: &[Event]) -> Model {
+    let model = Model::new();
+    events.iter().for_each(|event| model.happen(*event));
+    model
+}
+
+fn states(model: &Model) -> Vec<(RemedyKind, State)> {
+    let world = model.world.borrow();
+    let mut records: Vec<_> = world.records.values().collect();
+    records.sort_by_key(|record| (record.proposed_at(), record.attempt));
+    records.into_iter().map(|record| (record.plan.kind, record.state)).collect()
+}
+
+#[test]
+fn failed_run_is_run_again_after_a_wait_and_healed() {
+    let model = played(&[Event::RunFails, ROUND]);
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Held)]);
+    for event in [Event::Minutes(7), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Verifying)]);
+    for event in [Event::Minutes(5), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Healed)]);
+    let world = model.world.borrow();
+    assert_eq!(world.told.iter().map(|(_, telling)| *telling).collect::<Vec<_>>(), [Telling::Healed]);
+    assert!(world.incident.is_none());
+}
+
+#[test]
+fn two_tries_that_do_not_help_are_the_last() {
+    let mut events = vec![Event::Fails(true), Event::RunFails];
+    for _ in 0..40 {
+        events.extend([Event::Minutes(20), ROUND]);
+    }
+    let model = played(&events);
+    let world = model.world.borrow();
+    assert_eq!(world.calls.len(), 2, "{:?}", world.calls);
+    assert_eq!(world.told.iter().map(|(_, telling)| *telling).collect::<Vec<_>>(), [Telling::GaveUp]);
+}
+
+#[test]
+fn lost_answer_is_looked_for_and_never_repeated() {
+    let fails = [Event::RunFails, Event::Minutes(7)];
+    let lost = [Event::Answers(Answer::LosesAnswer), ROUND];
+    let model = played(&[fails, lost].concat());
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Unknown)]);
+    for event in [Event::Minutes(2), ROUND, Event::Minutes(4), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Healed)]);
+    assert_eq!(model.world.borrow().calls.len(), 1);
+}
+
+#[test]
+fn call_without_effect_fails_after_ten_minutes_and_keeps_its_budget() {
+    let model = played(&[Event::RunFails, Event::Minutes(7), Event::Answers(Answer::LosesCall), ROUND]);
+    for event in [Event::Minutes(7), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Unknown)]);
+    for event in [Event::Minutes(4), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model)[0], (RemedyKind::RunAgain, State::Failed));
+}
+
+#[test]
+fn pause_is_resumed_only_with_an_approval_of_a_person() {
+    let model = played(&[Event::RunSucceeds, Event::PersonPauses, ROUND, Event::Minutes(30), ROUND]);
+    assert_eq!(states(&model), [(RemedyKind::Resume, State::Proposed)]);
+    assert!(model.world.borrow().calls.is_empty());
+    for event in [Event::Approve(1), ROUND] {
+        model.happen(event);
+    }
+    assert!(!model.world.borrow().paused);
+    for event in [Event::Minutes(5), Event::RunSucceeds, ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::Resume, State::Healed)]);
+    let told: Vec<Telling> = model.world.borrow().told.iter().map(|(_, telling)| *telling).collect();
+    assert_eq!(told, [Telling::Asked, Telling::Healed]);
+}
+
+#[test]
+fn refusal_and_silence_of_people_end_the_proposals() {
+    let pause = [Event::RunSucceeds, Event::PersonPauses, ROUND];
+    let refused = played(
+        &[&pause[..], &[Event::Refuse, Event::Minutes(30), ROUND, Event::Minutes(400), ROUND]].concat(),
+    );
+    assert_eq!(states(&refused), [(RemedyKind::Resume, State::Refused)]);
+    let ignored = played(&[&pause[..], &[Event::Minutes(241), ROUND, Event::Minutes(5), ROUND]].concat());
+    assert_eq!(states(&ignored), [(RemedyKind::Resume, State::Expired)]);
+    assert!(ignored.world.borrow().calls.is_empty());
+}
+
+#[test]
+fn person_who_acts_between_judge_and_act_stops_it() {
+    for event in [
+        Event::PersonPauses,
+        Event::PersonRuns,
+        Event::PersonChanges,
+        Event::Acknowledge,
+        Event::Switch(true),
+    ] {
+        let model = played(&[Event::RunFails, Event::Minutes(7)]);
+        // The first observation of the round is for the proposal, the second for the act.
+        *model.meanwhile.borrow_mut() = vec![event, Event::Minutes(0)];
+        model.happen(ROUND);
+        let world = model.world.borrow();
+        assert!(world.calls.is_empty() && world.wrong.is_empty(), "{event:?}");
+    }
+}
+
+#[test]
+fn function_that_dies_anywhere_acts_once_and_comes_to_an_end() {
+    for crash_after in 0..25 {
+        let model =
+            played(&[Event::RunFails, Event::Minutes(7), Event::Round { crash_after, has_turn: true }]);
+        for _ in 0..6 {
+            model.happen(Event::Minutes(4));
+            model.happen(ROUND);
+        }
+        let world = model.world.borrow();
+        assert!(world.wrong.is_empty(), "{crash_after}: {:?}", world.wrong);
+        assert!(world.calls.len() <= 2, "{crash_after}: {:?}", world.calls);
+        assert!(world.incident.is_none(), "{crash_after}");
+    }
+}
+
+#[test]
+fn function_without_the_turn_changes_nothing_outside() {
+    let turnless = Event::Round { crash_after: NEVER, has_turn: false };
+    let model = played(&[Event::RunFails, Event::Minutes(7), turnless, Event::Minutes(7), turnless]);
+    assert!(model.world.borrow().calls.is_empty());
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Held)]);
+}

@@ -1,0 +1,241 @@
+//! The ports of a Lambda function: Census, the SQL warehouse, the queue of undelivered notices, DynamoDB and SNS.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::topic::Topic;
+use syncwatch::census::{Client, Error, ErrorKind, Writer};
+use syncwatch::finding::{Check, Finding, Outcome};
+use syncwatch::incident::{Incident, IncidentKey};
+use syncwatch::judge::{Habits, judge_sync, judging_time};
+use syncwatch::notice::render_remedy;
+use syncwatch::observation::{SyncObservation, Unread, WarehouseState};
+use syncwatch::pipeline::{Pipeline, RemedyKind, Sync};
+use syncwatch::remedy::{Observed, Record, Stop, Target, Telling, siblings};
+use syncwatch::runtime::{Site, env};
+use syncwatch::silence::covering;
+use tokio::time::{Instant, timeout};
+
+use crate::ports::{Called, Effect, Ports};
+
+/// Limit for everything that one plan relies on; it also ends reads of a slow vendor.
+const OBSERVING_LIMIT: Duration = Duration::from_secs(15);
+/// A call that changes something has this long for its answer; after that its effect is looked for.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// Messages that one act sends again.
+const MESSAGES_AT_ONCE: usize = 100;
+
+/// The ports of one round.
+#[derive(Debug)]
+pub(crate) struct Vendors<'s> {
+    site: &'s Site,
+    store: IncidentStore,
+    topic: Topic,
+    /// `Err` says why Census cannot be asked.
+    census: Result<Client, Unread>,
+    now: Timestamp,
+    began: Instant,
+    /// When the round must not begin with another remedy.
+    until: Instant,
+}
+
+impl<'s> Vendors<'s> {
+    /// Prepares the ports of a round that began at `now` and has `time` for remedies.
+    pub(crate) fn new(
+        site: &'s Site,
+        census: Result<Client, Unread>,
+        now: Timestamp,
+        time: Duration,
+    ) -> Self {
+        let began = Instant::now();
+        Self { site, store: site.incidents(), topic: site.topic(), census, now, began, until: began + time }
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.site.pipeline
+    }
+
+    async fn sync(&self, sync: &Sync) -> Result<SyncObservation, String> {
+        let census = self.census.as_ref().map_err(ToString::to_string)?;
+        let (observed, runs) = futures::join!(census.get_sync(sync.id), census.newest_runs(sync.id));
+        let observed = observed.map_err(|error| error.to_string())?;
+        Ok(SyncObservation { sync: observed, runs: runs.map_err(|error| error.to_unread()) })
+    }
+
+    async fn warehouse(&self, check: Check) -> Result<WarehouseState, String> {
+        if !matches!(check, Check::RunFailed | Check::WarehouseReachable) {
+            return Err("not read for this check".to_owned());
+        }
+        Err("TODO".to_owned())
+    }
+
+    async fn dead_letters(&self, check: Check) -> Result<u64, String> {
+        if check != Check::DeadLetters {
+            return Err("not read for this check".to_owned());
+        }
+        let depth = self.site.queue(env::NOTICES_DEAD_LETTERS).depth().await;
+        depth.map_err(|error| error.to_string())?.ok_or_else(|| "SQS sent no count".to_owned())
+    }
+
+    async fn read(&self, key: &IncidentKey) -> Observed {
+        let at = self.now();
+        let sync = async {
+            match self.pipeline().sync(&key.subject) {
+                Some(sync) => self.sync(sync).await,
+                None => Err(format!("{} is no sync", key.subject)),
+            }
+        };
+        let others = siblings(self.pipeline(), &key.subject);
+        let others = join_all(others.into_iter().map(async |sync| (sync.key.clone(), self.sync(sync).await)));
+        let (sync, siblings, warehouse, dead_letters) =
+            futures::join!(sync, others, self.warehouse(key.check), self.dead_letters(key.check));
+        let mut observed = Observed { at, sync, siblings, warehouse, dead_letters, healthy: None };
+        observed.healthy = self.is_healthy(key, &observed);
+        observed
+    }
+
+    /// Judges the incident's own check by this observation.
+    fn is_healthy(&self, key: &IncidentKey, observed: &Observed) -> Option<bool> {
+        match key.check {
+            Check::WarehouseReachable => observed.warehouse.as_ref().ok().map(WarehouseState::is_running),
+            Check::DeadLetters => observed.dead_letters.as_ref().ok().map(|count| *count == 0),
+            check => {
+                let sync = self.pipeline().sync(&key.subject)?;
+                let seen = observed.sync.as_ref().ok()?;
+                let ahead = self.census.as_ref().ok()?.clock_ahead();
+                let now = judging_time(self.now(), ahead);
+                let findings = judge_sync(seen, sync, &self.pipeline().objectives, &Habits::default(), now);
+                let own = findings.iter().find(|finding| finding.check == check)?;
+                outcome(own)
+            }
+        }
+    }
+
+    async fn writer(&self) -> Result<Writer, Called> {
+        match self.site.census_writer(self.now).await {
+            Ok(Ok(writer)) => Ok(writer),
+            Ok(Err(why)) => Err(Called::Refused(why.to_string())),
+            Err(error) => Err(Called::Refused(error.to_string())),
+        }
+    }
+
+    async fn start_warehouse(&self) -> Called {
+        Called::Refused("TODO".to_owned())
+    }
+
+    async fn replay(&self) -> Called {
+        Called::Refused("TODO".to_owned())
+    }
+
+    async fn act(&self, record: &Record) -> Called {
+        match (record.plan.kind, &record.plan.target) {
+            (RemedyKind::RunAgain | RemedyKind::RunAfterLimit, Target::Sync { id, .. }) => {
+                let writer = match self.writer().await {
+                    Ok(writer) => writer,
+                    Err(refused) => return refused,
+                };
+                match writer.trigger(*id).await {
+                    Ok(run) => Called::Accepted(Effect { run: Some(run), moved: 0 }),
+                    Err(error) => census_said(&error),
+                }
+            }
+            (RemedyKind::Resume, Target::Sync { id, .. }) => {
+                let writer = match self.writer().await {
+                    Ok(writer) => writer,
+                    Err(refused) => return refused,
+                };
+                writer.resume(*id).await.map_or_else(|error| census_said(&error), |()| accepted())
+            }
+            (RemedyKind::CancelHung, Target::Sync { .. }) => {
+                let (writer, run) = match (self.writer().await, record.run) {
+                    (Ok(writer), Some(run)) => (writer, run),
+                    (Err(refused), _) => return refused,
+                    (_, None) => return Called::Refused("the run is unknown".to_owned()),
+                };
+                writer.cancel(run).await.map_or_else(|error| census_said(&error), |()| accepted())
+            }
+            (RemedyKind::StartWarehouse, Target::Warehouse { .. }) => self.start_warehouse().await,
+            (RemedyKind::ReplayDeadLetters, Target::DeadLetters) => self.replay().await,
+            (kind, target) => Called::Refused(format!("{kind} does not act on {}", target.name())),
+        }
+    }
+}
+
+impl Ports for Vendors<'_> {
+    fn now(&self) -> Timestamp {
+        self.now.saturating_add(self.began.elapsed()).unwrap_or(self.now)
+    }
+
+    fn has_time(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, String> {
+        self.store.stops(&self.pipeline().name).await.map_err(|error| error.to_string())
+    }
+
+    async fn incident(&self, key: &IncidentKey) -> Result<Option<Incident>, String> {
+        self.store.get(key).await.map_err(|error| error.to_string())
+    }
+
+    async fn silenced_by(&self, key: &IncidentKey) -> Result<Option<String>, String> {
+        let now = self.now();
+        let (stored, unreadable) =
+            self.store.silences(&self.pipeline().name).await.map_err(|error| error.to_string())?;
+        if let Some(error) = unreadable.first() {
+            return Err(error.to_string());
+        }
+        let declared = self.pipeline().silences.iter().filter_map(|declared| declared.active_at(now));
+        let stored = stored.into_iter().map(|tally| tally.silence).filter(|silence| !silence.declared);
+        let all: Vec<_> = declared.chain(stored).collect();
+        Ok(covering(&all, key.check, &key.subject, now).map(|silence| silence.id.clone()))
+    }
+
+    async fn observe(&self, key: &IncidentKey) -> Observed {
+        let at = self.now();
+        timeout(OBSERVING_LIMIT, self.read(key))
+            .await
+            .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
+    }
+
+    async fn store(&self, record: &Record) -> Result<bool, String> {
+        let stored = self.store.put_remedy(&self.pipeline().name, record, self.now()).await;
+        stored.map_err(|error| error.to_string())
+    }
+
+    async fn call(&self, record: &Record) -> Called {
+        let lost = || Called::Lost(format!("no answer within {} s", CALL_LIMIT.as_secs()));
+        timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost())
+    }
+
+    async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String> {
+        let message = render_remedy(record, telling, self.pipeline(), self.now());
+        self.topic.publish(&message).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn accepted() -> Called {
+    Called::Accepted(Effect::default())
+}
+
+fn outcome(finding: &Finding) -> Option<bool> {
+    match finding.outcome {
+        Outcome::Healthy { .. } => Some(true),
+        Outcome::Unhealthy { .. } => Some(false),
+        Outcome::NotEvaluated { .. } => None,
+    }
+}
+
+/// Whether a failed call may have had an effect.
+fn census_said(error: &Error) -> Called {
+    match &error.kind {
+        ErrorKind::Unauthorized | ErrorKind::Forbidden => Called::Forbidden(error.to_string()),
+        ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } | ErrorKind::RateLimited { .. } => {
+            Called::Refused(error.to_string())
+        }
+        ErrorKind::Status { status: 400..=499, .. } => Called::Refused(error.to_string()),
+        _ => Called::Lost(error.to_string()),
+    }
+}

@@ -1,0 +1,1 @@
+//! The gates and limits by tables.
