@@ -424,10 +424,12 @@ impl Ports for Model {
     async fn store(&self, record: &Record) -> Result<bool, String> {
         self.alive().await;
         let mut world = self.world.borrow_mut();
-        let before = world.records.get(&record.id).map_or(0, |stored| stored.version);
-        let wins = before + 1 == record.version;
+        let before = world.records.get(&record.id).map(|stored| (stored.version, stored.state));
+        let wins = before.map_or(0, |(version, _)| version) + 1 == record.version;
         if wins {
-            if record.state == State::Healed && !world.is_healthy() {
+            let heals =
+                record.state == State::Healed && before.is_some_and(|(_, state)| state != State::Healed);
+            if heals && !world.is_healthy() {
                 let what = format!("{} healed, but the fault is there", record.plan.act());
                 world.wrong.push(what);
             }
