@@ -480,3 +480,109 @@ async fn rate_limit_ends_after_the_given_number_of_answers() {
     assert_eq!(statuses, [429, 429, 200]);
     assert_eq!(census.requests().by_path["GET /api/v1/syncs"], 3);
 }
+
+const TRIGGER: &str = "v1/syncs/3394041/trigger?force_full_sync=false";
+
+/// Triggers a run and returns the status of the answer; `None` if the connection is closed without one.
+async fn trigger(census: &CensusServer) -> Option<u16> {
+    let http = syncwatch::http::client().unwrap();
+    let request = http.post(format!("{}/api/{TRIGGER}", census.url())).bearer_auth(TOKEN);
+    request.send().await.ok().map(|answer| answer.status().as_u16())
+}
+
+fn runs_of(census: &CensusServer) -> usize {
+    census.with_world(|world| world.runs(UPDATE).count())
+}
+
+#[tokio::test]
+async fn trigger_takes_effect_although_its_answer_is_lost() {
+    let faults =
+        [(HttpFault::AnswerLost { times: 1 }, None), (HttpFault::ErrorAfterEffect { times: 1 }, Some(500))];
+    for (fault, status) in faults {
+        let census = census().await;
+        let before = runs_of(&census);
+        census.break_door(fault.clone());
+        assert_eq!(trigger(&census).await, status);
+        assert_eq!(runs_of(&census), before + 1, "{fault:?}");
+        assert!(census.writes().iter().all(|write| write.taken));
+        // Only once; a second trigger is accepted too, and its run is skipped.
+        assert_eq!(trigger(&census).await, Some(200));
+        let newest = &get(&census, "v1/syncs/3394041/sync_runs").await["data"][0];
+        assert_eq!(newest["status"], "skipped");
+    }
+}
+
+#[tokio::test]
+async fn reads_are_answered_while_answers_to_writes_are_lost() {
+    let census = census().await;
+    census.break_door(HttpFault::AnswerLost { times: 1 });
+    get(&census, "v1/syncs").await;
+    // Neither is a refused write one that took effect.
+    assert_eq!(ask(&census, "POST", "v1/syncs/1/trigger", None).await.0, 404);
+    assert_eq!(trigger(&census).await, None);
+    assert_eq!(trigger(&census).await, Some(200));
+}
+
+#[tokio::test]
+async fn writes_are_recorded_and_full_syncs_counted_on_sight() {
+    let census = census().await;
+    get(&census, "v1/syncs").await;
+    ask(&census, "PATCH", "v1/syncs/3394041", Some(json!({ "paused": false }))).await;
+    ask(&census, "POST", TRIGGER, None).await;
+    assert_eq!(census.full_syncs_requested(), 0);
+    census.break_door(HttpFault::Down);
+    ask(&census, "POST", "v1/syncs/3394041/trigger?force_full_sync=true", None).await;
+    ask(&census, "POST", "v1/syncs/3394041/trigger", Some(json!({ "force_full_sync": true }))).await;
+    assert_eq!(census.full_syncs_requested(), 2);
+    let writes = census.writes();
+    let shown: Vec<(&str, &str, bool)> =
+        writes.iter().map(|write| (write.method.as_str(), write.path.as_str(), write.taken)).collect();
+    let trigger = "/api/v1/syncs/3394041/trigger";
+    assert_eq!(
+        shown,
+        [
+            ("PATCH", "/api/v1/syncs/3394041", true),
+            ("POST", trigger, true),
+            ("POST", trigger, false),
+            ("POST", trigger, false),
+        ]
+    );
+    assert_eq!((&writes[0].body, &writes[1].body), (&json!({ "paused": false }), &Value::Null));
+    assert_eq!(writes[0].at, start());
+}
+
+#[tokio::test]
+async fn late_listed_run_is_found_by_its_id_only() {
+    let census = census().await;
+    census.inject(Fault::ListedLate { sync: UPDATE, seconds: 30 }).unwrap();
+    let (_, answer) = ask(&census, "POST", TRIGGER, None).await;
+    let run = &answer["data"]["sync_run_id"];
+    let newest = async || get(&census, "v1/syncs/3394041/sync_runs").await["data"][0]["id"].clone();
+    assert_ne!(newest().await, *run);
+    assert_eq!(get(&census, &format!("v1/sync_runs/{run}")).await["data"]["id"], *run);
+    census.jump(SignedDuration::from_secs(29));
+    assert_ne!(newest().await, *run);
+    census.jump(SignedDuration::from_secs(1));
+    assert_eq!(newest().await, *run);
+}
+
+#[tokio::test]
+async fn person_acts_between_two_requests_once() {
+    let census = census().await;
+    census.before_next("POST /api/v1/syncs/*/trigger", |world| {
+        Fault::Pause { sync: UPDATE }.inject(world).unwrap();
+        world.trigger(UPDATE, false).unwrap();
+    });
+    assert_eq!(get(&census, "v1/syncs/3394041").await["data"]["paused"], false);
+    ask(&census, "POST", TRIGGER, None).await;
+    let sync = &get(&census, "v1/syncs/3394041").await["data"];
+    assert_eq!(sync["paused"], true);
+    let runs = get(&census, "v1/syncs/3394041/sync_runs").await;
+    assert_eq!(
+        (&runs["data"][0]["status"], &runs["data"][1]["status"]),
+        (&json!("skipped"), &json!("queued"))
+    );
+    let before = runs_of(&census);
+    ask(&census, "POST", TRIGGER, None).await;
+    assert_eq!(runs_of(&census), before + 1);
+}

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::render::{Paging, paged, rejected_records, run_json, sync_json};
 use super::schedule::SimSchedule;
-use super::world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
+use super::world::{Alerts, Generation, SimRun, SimSync, StartedBy, Traffic, World};
+use super::writes::asks_for_full_sync;
 
 /// One parsed request.
 #[derive(Debug)]
@@ -64,17 +65,15 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, shift: SignedDura
             false => not_found(),
         },
         ("POST", ["syncs", sync, "trigger"]) => {
-            // Documented as a query parameter; two published clients send it in the body.
-            let in_body = request.body.get("force_full_sync").and_then(Value::as_bool).unwrap_or(false);
-            let full = in_body || request.field("force_full_sync").is_some_and(|flag| flag == "true");
-            match id(sync).and_then(|id| world.trigger(id, full)) {
+            let full = asks_for_full_sync(&request.query, &request.body);
+            match id(sync).and_then(|id| world.trigger_by(StartedBy::Api, id, full)) {
                 Some(run) => success(&json!({ "sync_run_id": run })),
                 None => not_found(),
             }
         }
         ("GET", ["syncs", sync, "sync_runs"]) => match id(sync).filter(|id| world.sync(*id).is_some()) {
             Some(id) => {
-                let runs: Vec<&SimRun> = world.runs(id).collect();
+                let runs: Vec<&SimRun> = world.listed_runs(id).collect();
                 list(request, request.path, runs, |run| run_json(world, run, shift))
             }
             None => not_found(),

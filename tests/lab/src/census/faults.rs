@@ -67,6 +67,16 @@ pub enum Fault {
     HoldSchedule {
         sync: u64,
     },
+    /// New runs are skipped, as if another were still working.
+    Skip {
+        sync: u64,
+    },
+    /// New runs are missing from the list of runs at first; reading one by its id works.
+    ListedLate {
+        sync: u64,
+        /// For how many seconds.
+        seconds: i64,
+    },
     LateStart {
         sync: u64,
         /// By how many minutes.
@@ -152,6 +162,14 @@ pub enum HttpFault {
     },
     /// V2 has no runs: their paths there are not documented.
     NoRunsInV2,
+    /// The next `times` requests that change something take effect, and the connection is closed without an answer.
+    AnswerLost {
+        times: u32,
+    },
+    /// The next `times` requests that change something take effect, and get a 500 with a page of HTML.
+    ErrorAfterEffect {
+        times: u32,
+    },
     /// Webhooks are kept instead of delivered; see `deliver-lost`.
     WebhooksLost,
     WebhooksDuplicated,
@@ -215,6 +233,10 @@ impl Fault {
             Self::NullCounts { sync } => world.ail(sync, |sync| sync.ailments.null_counts = true),
             Self::SelectNothing { sync } => world.ail(sync, |sync| sync.ailments.selects_nothing = true),
             Self::HoldSchedule { sync } => world.ail(sync, |sync| sync.ailments.hold = true),
+            Self::Skip { sync } => world.ail(sync, |sync| sync.ailments.skip = true),
+            Self::ListedLate { sync, seconds } => {
+                world.ail(sync, |sync| sync.ailments.listed_after = SignedDuration::from_secs(seconds));
+            }
             Self::LateStart { sync, minutes } => {
                 world.ail(sync, |sync| sync.ailments.late_by = Some(SignedDuration::from_mins(minutes)));
             }
@@ -289,6 +311,8 @@ impl Fault {
             Self::NullCounts { .. } => ailments.null_counts = false,
             Self::SelectNothing { .. } => ailments.selects_nothing = false,
             Self::HoldSchedule { .. } => ailments.hold = false,
+            Self::Skip { .. } => ailments.skip = false,
+            Self::ListedLate { .. } => ailments.listed_after = SignedDuration::ZERO,
             Self::LateStart { .. } => ailments.late_by = None,
             Self::SlowRuns { .. } => ailments.slow_factor = None,
             Self::UnknownStatus { .. } => ailments.status_word = None,
@@ -309,6 +333,8 @@ impl Fault {
             | Self::NullCounts { sync }
             | Self::SelectNothing { sync }
             | Self::HoldSchedule { sync }
+            | Self::Skip { sync }
+            | Self::ListedLate { sync, .. }
             | Self::LateStart { sync, .. }
             | Self::SlowRuns { sync, .. }
             | Self::LooseAlerts { sync, .. }

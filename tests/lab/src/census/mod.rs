@@ -12,6 +12,7 @@ mod server;
 mod storm;
 mod webhooks;
 mod world;
+mod writes;
 
 pub use deliver::RetrySchedule;
 pub use faults::{Fault, HttpFault, UnknownFault};
@@ -21,7 +22,8 @@ pub use server::{CensusServer, DataFeed, PERSONAL_TOKEN, Requests, TOKEN};
 pub use storm::{Fate, Storm, StormDelivery};
 pub use webhooks::{Webhook, sign};
 pub(crate) use world::SimCounts;
-pub use world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
+pub use world::{Alerts, Generation, SimRun, SimSync, StartedBy, Traffic, World};
+pub use writes::Write;
 
 #[cfg(test)]
 mod tests;

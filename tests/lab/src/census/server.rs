@@ -23,6 +23,7 @@ use super::faults::{Fault, HttpFault};
 use super::render;
 use super::webhooks::Delivery;
 use super::world::World;
+use super::writes::{Interruption, Write, asks_for_full_sync};
 use crate::clock::LabClock;
 use crate::loopback;
 use crate::properties::{PropertyFault, PropertyWorld};
@@ -85,6 +86,8 @@ struct Door {
     retry: RetrySchedule,
     lost: Vec<Delivery>,
     requests: Requests,
+    writes: Vec<Write>,
+    interruptions: Vec<Interruption>,
     at_once: u64,
 }
 
@@ -139,6 +142,8 @@ impl CensusServer {
             retry: RetrySchedule::default(),
             lost: Vec::new(),
             requests: Requests::default(),
+            writes: Vec::new(),
+            interruptions: Vec::new(),
             at_once: 0,
         };
         let http = syncwatch::http::client()?;
@@ -262,6 +267,25 @@ impl CensusServer {
     /// Sets when failed webhooks are retried.
     pub fn set_retry_schedule(&self, schedule: RetrySchedule) {
         self.shared.door().retry = schedule;
+    }
+
+    /// The requests so far that change something, oldest first.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Write> {
+        self.shared.door().writes.clone()
+    }
+
+    /// The number of requests so far that asked for a full sync, even if they had no effect.
+    #[must_use]
+    pub fn full_syncs_requested(&self) -> usize {
+        self.shared.door().writes.iter().filter(|write| write.full_sync).count()
+    }
+
+    /// Lets another party act just before the next request of this kind is answered, once. `request` is such as
+    /// `POST /api/v1/syncs/*/trigger`, where `*` stands for one segment.
+    pub fn before_next(&self, request: &str, act: impl FnOnce(&mut World) + Send + 'static) {
+        let interruption = Interruption { before: request.to_owned(), act: Box::new(act) };
+        self.shared.door().interruptions.push(interruption);
     }
 
     /// The requests so far.
@@ -399,14 +423,26 @@ async fn outside(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response {
-    let (delay, fault) = {
+    let (query, body) = (query_pairs(uri), serde_json::from_slice(body).unwrap_or(Value::Null));
+    let (delay, fault, write) = {
         let mut door = shared.door();
+        let write = (method != Method::GET).then_some(door.writes.len());
+        if write.is_some() {
+            door.writes.push(Write {
+                at: shared.clock.now(),
+                method: method.to_string(),
+                path: uri.path().to_owned(),
+                body: body.clone(),
+                full_sync: asks_for_full_sync(&query, &body),
+                taken: false,
+            });
+        }
         door.requests.total += 1;
         let path = without_ids(uri.path());
         *door.requests.by_path.entry(format!("{method} {path}")).or_default() += 1;
         door.at_once += 1;
         door.requests.most_at_once = door.requests.most_at_once.max(door.at_once);
-        (door.delay, next_http_fault(&mut door))
+        (door.delay, next_http_fault(&mut door), write)
     };
     let _answering = BeingAnswered(Arc::clone(shared));
     tokio::time::sleep(delay).await;
@@ -431,21 +467,62 @@ async fn outside(
     let request = Request {
         method: method.as_str(),
         path: path.trim_end_matches('/'),
-        query: query_pairs(uri),
-        body: serde_json::from_slice(body).unwrap_or(Value::Null),
+        query,
+        body,
         v2,
         base: &format!("{}/api/v1", shared.base),
     };
     let mut door = shared.door();
     // One answer shows one moment: the clock does not jump while the door is held.
     let (now, shift) = (shared.clock.now(), shared.clock.ahead_of_wall());
+    interrupt(&mut door, method.as_str(), uri.path());
     let (mut status, mut answer) = answer(&mut door.world, &request, shift);
+    if let Some(write) = write.and_then(|number| door.writes.get_mut(number)).filter(|_| status < 300) {
+        write.taken = true;
+        if let Some(fault) = fault_after_effect(&mut door) {
+            return broken(&fault);
+        }
+    }
     spoil_answer(&mut door, &request, shift, &mut status, &mut answer);
     let ahead = door.world.skew;
     drop(door);
     let mut response = json_response(status, &answer);
     set_date(&mut response, now, shift, ahead);
     response
+}
+
+/// Runs the acts that wait for this request.
+fn interrupt(door: &mut Door, method: &str, path: &str) {
+    let due = door.interruptions.extract_if(.., |waiting| waiting.is_before(method, path));
+    for interruption in due.collect::<Vec<_>>() {
+        (interruption.act)(&mut door.world);
+    }
+}
+
+/// The answer in place of that of a request that took effect.
+fn fault_after_effect(door: &mut Door) -> Option<HttpFault> {
+    let position = door.http_faults.iter().position(|fault| {
+        matches!(fault, HttpFault::AnswerLost { .. } | HttpFault::ErrorAfterEffect { .. })
+    })?;
+    use_up(door, position)
+}
+
+/// Counts one use of a fault, and removes it after its last one.
+fn use_up(door: &mut Door, position: usize) -> Option<HttpFault> {
+    let fault = door.http_faults.get(position)?.clone();
+    if let Some(
+        HttpFault::RateLimited { times, .. }
+        | HttpFault::AnswerLost { times }
+        | HttpFault::ErrorAfterEffect { times },
+    ) = door.http_faults.get_mut(position)
+    {
+        if *times <= 1 {
+            door.http_faults.remove(position);
+        } else {
+            *times -= 1;
+        }
+    }
+    Some(fault)
 }
 
 /// Applies the faults of single answers to one.
@@ -518,7 +595,9 @@ fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
         | HttpFault::MalformedJson
         | HttpFault::EmptyBody
         | HttpFault::Dropped => true,
-        HttpFault::WebhooksLost
+        HttpFault::AnswerLost { .. }
+        | HttpFault::ErrorAfterEffect { .. }
+        | HttpFault::WebhooksLost
         | HttpFault::WebhooksDuplicated
         | HttpFault::WebhooksShuffled
         | HttpFault::DeletedAfterFirstPage { .. }
@@ -530,15 +609,7 @@ fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
         | HttpFault::NoRunsInV2 => false,
     };
     let position = door.http_faults.iter().position(about_the_door)?;
-    let fault = door.http_faults.get(position)?.clone();
-    if let Some(HttpFault::RateLimited { times, .. }) = door.http_faults.get_mut(position) {
-        if *times <= 1 {
-            door.http_faults.remove(position);
-        } else {
-            *times -= 1;
-        }
-    }
-    Some(fault)
+    use_up(door, position)
 }
 
 fn broken(fault: &HttpFault) -> Response {
@@ -563,7 +634,7 @@ fn broken(fault: &HttpFault) -> Response {
             raw(StatusCode::OK, "application/json", r#"{"status":"success","data":[{"id":"#)
         }
         HttpFault::EmptyBody => raw(StatusCode::OK, "application/json", ""),
-        HttpFault::Dropped => {
+        HttpFault::Dropped | HttpFault::AnswerLost { .. } => {
             // A failing body makes the server close the connection in the middle of the answer.
             let torn =
                 futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });

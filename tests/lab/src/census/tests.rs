@@ -199,3 +199,66 @@ fn deleted_webhook_gets_only_earlier_events() {
     world.advance_to(start() + minutes(60));
     assert_eq!(world.deliveries.len(), queued);
 }
+
+#[test]
+fn skipped_run_moves_nothing_and_ends_at_once() {
+    let mut world = carrying(9);
+    let fault = Fault::Skip { sync: UPDATE_SYNC };
+    fault.inject(&mut world).unwrap();
+    let run = world.trigger(UPDATE_SYNC, false).unwrap();
+    world.advance_to(start() + minutes(4));
+    let shown = run_json(&world, world.run(run).unwrap(), SignedDuration::ZERO);
+    assert_eq!((&shown["status"], &shown["records_processed"]), (&"skipped".into(), &Value::Null));
+    assert_eq!(moved(&world, Sync::Update), []);
+    fault.heal(&mut world);
+    world.advance_to(start() + minutes(20));
+    assert!(!moved(&world, Sync::Update).is_empty());
+}
+
+#[test]
+fn run_whose_records_are_all_rejected_completes() {
+    let mut world = carrying(10);
+    Fault::Reject { sync: CREATE_SYNC, percent: 100, message: None }.inject(&mut world).unwrap();
+    let run = world.trigger(CREATE_SYNC, false).unwrap();
+    let waiting = data(&world).to_create().len();
+    world.advance_to(start() + minutes(8));
+    let shown = run_json(&world, world.run(run).unwrap(), SignedDuration::ZERO);
+    assert_eq!((&shown["status"], &shown["records_updated"]), (&"completed".into(), &0.into()));
+    assert!(shown["records_failed"].as_u64().unwrap() >= 20, "{shown}");
+    assert!(data(&world).to_create().len() >= waiting);
+}
+
+#[test]
+fn create_run_before_the_copy_makes_duplicates_by_a_loose_key() {
+    let by = [StartedBy::Schedule, StartedBy::Api, StartedBy::Person];
+    for (is_unique, copied) in [(true, false), (false, false), (false, true)] {
+        let mut world = carrying(11);
+        if !is_unique {
+            world.properties_mut().unwrap().inflict(PropertyFault::KeyNotUnique);
+        }
+        if !copied {
+            world.properties_mut().unwrap().inflict(PropertyFault::CopyStalls);
+        }
+        let first = world.trigger_by(StartedBy::Person, CREATE_SYNC, false).unwrap();
+        world.advance_to(start() + minutes(8));
+        assert_eq!(by.map(|party| world.duplicates_by(party)), [0, 0, 0]);
+        world.advance_to(start() + minutes(if copied { 14 } else { 8 }));
+        let again = world.trigger_by(StartedBy::Api, CREATE_SYNC, false).unwrap();
+        world.advance_to(start() + minutes(19));
+        assert_eq!(world.run(again).unwrap().started_by, StartedBy::Api);
+        let made = by.map(|party| world.duplicates_by(party));
+        let harmful = !is_unique && !copied;
+        assert_eq!((made[0], made[1] >= 20, made[2]), (0, harmful, 0), "{made:?}");
+        assert_eq!(world.run(again).unwrap().duplicates, made[1]);
+        assert_eq!(world.run(first).unwrap().duplicates, 0);
+    }
+}
+
+#[test]
+fn runs_show_who_started_them() {
+    let mut world = carrying(12);
+    world.trigger(UPDATE_SYNC, false).unwrap();
+    world.advance_to(start() + minutes(6));
+    let parties: Vec<StartedBy> = world.runs(UPDATE_SYNC).take(2).map(|run| run.started_by).collect();
+    assert_eq!(parties, [StartedBy::Schedule, StartedBy::Person]);
+}

@@ -56,6 +56,9 @@ pub(crate) struct Ailments {
     pub(crate) invalid_percent: Option<u32>,
     pub(crate) null_counts: bool,
     pub(crate) selects_nothing: bool,
+    pub(crate) skip: bool,
+    /// How long a new run is missing from the list of runs.
+    pub(crate) listed_after: SignedDuration,
     pub(crate) late_by: Option<SignedDuration>,
     pub(crate) slow_factor: Option<i32>,
     pub(crate) status_word: Option<String>,
@@ -97,6 +100,16 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
+/// Who started a run. Census does not show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StartedBy {
+    Schedule,
+    /// A trigger by the API.
+    Api,
+    /// A person, in Census's application.
+    Person,
+}
+
 /// A simulated run. Its status depends on the time at which it is read.
 #[derive(Debug, Clone)]
 pub struct SimRun {
@@ -104,6 +117,9 @@ pub struct SimRun {
     pub sync_id: u64,
     /// Lab time.
     pub created_at: Timestamp,
+    pub started_by: StartedBy,
+    /// Records that it created in Salesforce although the property had one.
+    pub duplicates: u64,
     pub(crate) scheduled_for: Option<Timestamp>,
     pub(crate) starts_at: Timestamp,
     /// `None`: it never ends on its own.
@@ -202,6 +218,8 @@ pub struct World {
     properties: Option<PropertyWorld>,
     /// The loads of the runs in progress, by run id.
     loads: BTreeMap<u64, Load>,
+    /// Records created although the property had one.
+    duplicates: BTreeMap<StartedBy, u64>,
     /// Timestamps are shown this much later than they are: the vendor's clock is wrong.
     pub(crate) skew: SignedDuration,
     rng: ChaCha8Rng,
@@ -223,6 +241,7 @@ impl World {
             destination: Destination::default(),
             properties: None,
             loads: BTreeMap::new(),
+            duplicates: BTreeMap::new(),
             skew: SignedDuration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -352,6 +371,18 @@ impl World {
         runs.filter(move |run| run.created_at <= now)
     }
 
+    /// The runs that Census lists, newest first.
+    pub(crate) fn listed_runs(&self, sync_id: u64) -> impl Iterator<Item = &SimRun> {
+        let hidden = self.sync(sync_id).map(|sync| sync.ailments.listed_after).unwrap_or_default();
+        self.runs(sync_id).filter(move |run| self.now.duration_since(run.created_at) >= hidden)
+    }
+
+    /// The records that runs started by this party created in Salesforce although the property had one.
+    #[must_use]
+    pub fn duplicates_by(&self, party: StartedBy) -> u64 {
+        self.duplicates.get(&party).copied().unwrap_or(0)
+    }
+
     /// One run.
     #[must_use]
     pub fn run(&self, id: u64) -> Option<&SimRun> {
@@ -430,6 +461,8 @@ impl World {
         let sync = self.sync_of_run.get(&id).and_then(|sync| self.syncs.get_mut(sync));
         if let Some(run) = sync.and_then(|sync| sync.runs.iter_mut().rev().find(|run| run.id == id)) {
             run.counts = (!load.hides_counts).then_some(counts);
+            run.duplicates = moved.duplicates as u64;
+            *self.duplicates.entry(run.started_by).or_default() += run.duplicates;
             run.left_behind = Some(LeftBehind { rejected: moved.rejected, invalid: moved.invalid });
         }
     }
@@ -453,19 +486,24 @@ impl World {
         let delay = SignedDuration::from_secs(self.rng.random_range(1..8));
         let late = sync.ailments.late_by.unwrap_or_default();
         let created_at = due.saturating_add(delay).and_then(|at| at.saturating_add(late)).unwrap_or(due);
-        self.start_run(id, created_at, Some(due), false);
+        self.start_run(StartedBy::Schedule, id, created_at, Some(due), false);
     }
 
-    /// Starts a run now, by hand or by API; `None` for an unknown sync. Starting a paused sync works too, which is the lab's
-    /// choice.
+    /// Starts a run now, as a person does; `None` for an unknown sync.
     pub fn trigger(&mut self, id: u64, full: bool) -> Option<u64> {
-        let run = self.start_run(id, self.now, None, full);
+        self.trigger_by(StartedBy::Person, id, full)
+    }
+
+    /// Starts a run now. Starting a paused sync works too, which is the lab's choice.
+    pub(super) fn trigger_by(&mut self, party: StartedBy, id: u64, full: bool) -> Option<u64> {
+        let run = self.start_run(party, id, self.now, None, full);
         self.queue_webhooks(self.now);
         run
     }
 
     fn start_run(
         &mut self,
+        started_by: StartedBy,
         id: u64,
         created_at: Timestamp,
         scheduled_for: Option<Timestamp>,
@@ -504,6 +542,8 @@ impl World {
             id: run_id,
             sync_id: id,
             created_at,
+            started_by,
+            duplicates: 0,
             scheduled_for,
             starts_at,
             ends_at: Some(ends),
@@ -519,7 +559,7 @@ impl World {
             left_behind: None,
             announced: Announced::Nothing,
         };
-        if busy {
+        if busy || ailments.skip {
             // Documented: `skipped` means that an earlier instance is still running.
             run.outcome = Outcome::Skipped;
             run.ends_at = Some(created_at);

@@ -18,6 +18,9 @@ pub enum PropertyFault {
         /// The share, in percent.
         percent: u32,
     },
+    /// The external id is not unique in Salesforce: a run that sends a record again, as before the copy shows it, creates
+    /// it again.
+    KeyNotUnique,
     /// The create view is broken: properties of a city are in no queue and never arrive.
     CoverageLeak {
         city: String,

@@ -81,6 +81,8 @@ pub struct Moved {
     pub succeeded: usize,
     pub rejected: Vec<String>,
     pub invalid: Vec<String>,
+    /// Records created although the property had one in Salesforce.
+    pub duplicates: usize,
 }
 
 /// A record in Salesforce.
@@ -142,6 +144,7 @@ pub(super) struct Ailments {
     source_stalls: bool,
     copy_stalls: bool,
     duplicate_percent: u32,
+    key_not_unique: bool,
     invalid_percent: u32,
     per_run: Option<usize>,
 }
@@ -172,6 +175,8 @@ pub struct PropertyWorld {
     missing: BTreeSet<usize>,
     behind: BTreeSet<usize>,
     moves: Vec<Move>,
+    /// Records created so far although the property had one.
+    duplicates_made: usize,
     faults: Vec<PropertyFault>,
     pub(super) ailments: Ailments,
     pub(super) unwritten: Unwritten,
@@ -208,6 +213,7 @@ impl PropertyWorld {
             missing: BTreeSet::new(),
             behind: BTreeSet::new(),
             moves: Vec::new(),
+            duplicates_made: 0,
             faults: Vec::new(),
             ailments: Ailments::default(),
             unwritten: Unwritten { views: true, ..Unwritten::default() },
@@ -326,6 +332,7 @@ impl PropertyWorld {
             PropertyFault::SourceStalls => self.ailments.source_stalls = true,
             PropertyFault::CopyStalls => self.ailments.copy_stalls = true,
             PropertyFault::DuplicateCreation { percent } => self.ailments.duplicate_percent = percent,
+            PropertyFault::KeyNotUnique => self.ailments.key_not_unique = true,
             PropertyFault::CoverageLeak { city } => self.ailments.leak = Some(city),
             PropertyFault::Backlog { per_run } => self.ailments.per_run = Some(per_run),
             PropertyFault::ValidationErrors { percent } => self.ailments.invalid_percent = percent,
@@ -608,7 +615,8 @@ impl PropertyWorld {
         let (rejected, rest) = rest.split_at(share(refusals.rejected_percent).min(rest.len()));
         let keys =
             |numbers: &[usize]| numbers.iter().filter_map(|n| self.key(*n).map(str::to_owned)).collect();
-        let mut moved = Moved { succeeded: 0, rejected: keys(rejected), invalid: keys(invalid) };
+        let duplicates_before = self.duplicates_made;
+        let mut moved = Moved { rejected: keys(rejected), invalid: keys(invalid), ..Moved::default() };
         for number in rest {
             let arrived = match sync {
                 Sync::Create => self.create_one(*number, at, full),
@@ -620,6 +628,7 @@ impl PropertyWorld {
                 moved.rejected.extend(self.key(*number).map(str::to_owned));
             }
         }
+        moved.duplicates = self.duplicates_made - duplicates_before;
         self.moves.push(Move {
             sync,
             at,
@@ -638,7 +647,7 @@ impl PropertyWorld {
         }
         // Created before, but not in the copy yet: found by its external id, and written again.
         let records: Vec<usize> = self.live_records(number).collect();
-        if !records.is_empty() {
+        if !records.is_empty() && !self.ailments.key_not_unique {
             if full && self.percent(self.ailments.duplicate_percent) {
                 self.create(number, at);
             }
@@ -695,6 +704,8 @@ impl PropertyWorld {
 
     /// Creates a record from the property's row in the view.
     fn create(&mut self, property: usize, at: Timestamp) -> usize {
+        let exists = self.live_records(property).next().is_some();
+        self.duplicates_made += usize::from(exists);
         let number = self.records.len();
         self.records.push(Record {
             // In the format of Salesforce's ids: 15 characters, the first three for the object type.
