@@ -120,6 +120,21 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 }
 
+run "only_remedies_moves_undelivered_notices" {
+  assert {
+    condition = jsonencode(sort(flatten([for name, function in module.function : [for statement in function.made.policy.Statement : [for action in flatten([statement.Action]) : "${name} ${action}" if statement.Resource == local.arns["queue:notices-dead"] && contains(["sqs:ReceiveMessage", "sqs:DeleteMessage"], action)]]]))) == jsonencode([
+      "remedies sqs:DeleteMessage",
+      "remedies sqs:ReceiveMessage",
+    ])
+    error_message = "Another function than remedies reads undelivered notices, or it does not."
+  }
+
+  assert {
+    condition     = contains(flatten([for statement in module.function["remedies"].made.policy.Statement : [for action in flatten([statement.Action]) : "${action} ${statement.Resource}"]]), "sqs:SendMessage ${local.arns["queue:notices"]}")
+    error_message = "remedies cannot send undelivered notices again."
+  }
+}
+
 run "only_reconciliation_reads_the_secrets_of_connections" {
   variables {
     connections = ["crm", "erp"]

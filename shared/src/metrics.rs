@@ -49,8 +49,6 @@ metrics! {
     Audits,
     /// Complete rounds of reconciliation.
     Reconciliations,
-    /// Complete rounds of remedies.
-    Heals,
     /// Goals of the scoreboard that were not met on the last whole day, unknown ones included.
     GoalsMissed,
     Webhooks,

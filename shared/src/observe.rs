@@ -1,8 +1,9 @@
-//! Reads that more than one program makes: samples of rejected records, comparisons of objects, and the live definition of a
-//! pipeline.
+//! Reads that more than one program makes: samples of rejected records, comparisons of objects, the live definition of a
+//! pipeline, and what remedies rely on.
 
 pub mod definition;
 pub mod objects;
+pub mod remedies;
 mod streams;
 
 use std::sync::atomic::{AtomicBool, Ordering};

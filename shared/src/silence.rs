@@ -141,6 +141,14 @@ pub fn covering<'a>(
         .max_by_key(|silence| (silence.until, &silence.id))
 }
 
+/// Returns the silences that are active at `now`: the declared ones, and those that operators created. Of a declared silence only
+/// its tally is stored; the file decides whether it is active.
+pub fn active(declared: &[Declared], stored: &[Tally], now: Timestamp) -> Vec<Silence> {
+    let requested = stored.iter().map(|tally| &tally.silence);
+    let requested = requested.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
+    declared.iter().filter_map(|declared| declared.active_at(now)).chain(requested).collect()
+}
+
 /// The notices that a silence suppressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {

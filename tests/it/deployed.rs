@@ -254,7 +254,7 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.
-fn patience() -> [(&'static str, Needs, Duration, u32); 8] {
+fn patience() -> [(&'static str, Needs, Duration, u32); 9] {
     let relay = alert_relay::post::Patience::default();
     [
         // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
@@ -264,6 +264,8 @@ fn patience() -> [(&'static str, Needs, Duration, u32); 8] {
         ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
         ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
         ("reconciliation", reconciliation::NEEDS, reconciliation::Patience::default().round, 1),
+        // Its records, and the end of its turn.
+        ("remedies", remedies::NEEDS, remedies::PATIENCE, 2),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
         // The secret, then the queue.
         ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),

@@ -251,12 +251,15 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
         "daily-validation",
         "nightly-snapshot",
         "reconciliation",
+        "remedies",
         "schedule-verification",
     ];
     let never = rounds.map(|function| format!("last round of {function}"));
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
     until(LIMIT, "all functions to be created", settled).await.unwrap();
-    for (function, task) in rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "verify"]) {
+    for (function, task) in
+        rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "heal", "verify"])
+    {
         let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
         assert_eq!(answer.error, None, "{}", answer.value);
     }

@@ -13,7 +13,6 @@ use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::incident::Incident;
 use syncwatch::judge::judge_remedies;
-use syncwatch::metrics::Metric;
 use syncwatch::remedy::Record;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Needs, Site, env, read_event};
@@ -36,8 +35,10 @@ pub const NEEDS: Needs = Needs {
     aws: CallLimits::USUAL,
 };
 
-/// After this no other remedy is begun in a round; the one at work may need another minute.
-pub const READING_LIMIT: Duration = Duration::from_secs(30);
+/// After this no other remedy is begun in a round.
+const LAST_BEGIN: Duration = Duration::from_secs(25);
+/// The longest that a round waits for vendors: the last remedy is observed, observed again, and carried out.
+pub const PATIENCE: Duration = LAST_BEGIN.saturating_add(vendors::ONE_REMEDY);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
@@ -79,8 +80,7 @@ impl App {
         if let Some(turn) = turn {
             round.store().end_turn(&turn).await?;
         }
-        let good = round.good_as(Metric::Heals);
-        Ok(round.finish(&[good])?)
+        Ok(round.finish(&[])?)
     }
 
     async fn drive(
@@ -90,7 +90,7 @@ impl App {
         now: Timestamp,
     ) -> anyhow::Result<(Vec<Record>, Done)> {
         let census = self.0.census(now).await?;
-        let ports = Vendors::new(&self.0, census, now, READING_LIMIT);
+        let ports = Vendors::new(&self.0, census, now, LAST_BEGIN);
         let pipeline = &self.0.pipeline;
         let mut driver =
             Driver { ports: &ports, pipeline, incidents, has_turn: true, records, done: Done::default() };

@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
-use syncwatch::finding::{Check, Finding, Outcome};
 use syncwatch::incident::{Incident, IncidentKey};
-use syncwatch::judge::{Habits, judge_sync, judging_time};
 use syncwatch::notice::render_remedy;
-use syncwatch::observation::{SyncObservation, Unread, WarehouseState};
-use syncwatch::pipeline::{Pipeline, RemedyKind, Sync};
-use syncwatch::remedy::{Observed, Record, Stop, Target, Telling, siblings};
+use syncwatch::observation::{Unread, WarehouseState};
+use syncwatch::observe::remedies::observe;
+use syncwatch::pipeline::{Pipeline, RemedyKind};
+use syncwatch::remedy::{Observed, Record, Stop, Target, Telling};
 use syncwatch::runtime::{Site, env};
-use syncwatch::silence::covering;
+use syncwatch::silence::{active, covering};
 use tokio::time::{Instant, timeout};
 
 use crate::ports::{Called, Effect, Ports};
 
 /// Limit for everything that one plan relies on; it also ends reads of a slow vendor.
-const OBSERVING_LIMIT: Duration = Duration::from_secs(15);
+const OBSERVING_LIMIT: Duration = Duration::from_secs(10);
 /// A call that changes something has this long for its answer; after that its effect is looked for.
-const CALL_LIMIT: Duration = Duration::from_secs(20);
+const CALL_LIMIT: Duration = Duration::from_secs(15);
+/// The longest waits of one remedy.
+pub(crate) const ONE_REMEDY: Duration = OBSERVING_LIMIT.saturating_mul(2).saturating_add(CALL_LIMIT);
 /// Messages that one act sends again.
 const MESSAGES_AT_ONCE: usize = 100;
 
@@ -57,60 +57,13 @@ impl<'s> Vendors<'s> {
         &self.site.pipeline
     }
 
-    async fn sync(&self, sync: &Sync) -> Result<SyncObservation, String> {
-        let census = self.census.as_ref().map_err(ToString::to_string)?;
-        let (observed, runs) = futures::join!(census.get_sync(sync.id), census.newest_runs(sync.id));
-        let observed = observed.map_err(|error| error.to_string())?;
-        Ok(SyncObservation { sync: observed, runs: runs.map_err(|error| error.to_unread()) })
-    }
-
-    async fn warehouse(&self, check: Check) -> Result<WarehouseState, String> {
-        if !matches!(check, Check::RunFailed | Check::WarehouseReachable) {
-            return Err("not read for this check".to_owned());
-        }
+    async fn warehouse(&self) -> Result<WarehouseState, String> {
         Err("TODO".to_owned())
     }
 
-    async fn dead_letters(&self, check: Check) -> Result<u64, String> {
-        if check != Check::DeadLetters {
-            return Err("not read for this check".to_owned());
-        }
+    async fn dead_letters(&self) -> Result<u64, String> {
         let depth = self.site.queue(env::NOTICES_DEAD_LETTERS).depth().await;
         depth.map_err(|error| error.to_string())?.ok_or_else(|| "SQS sent no count".to_owned())
-    }
-
-    async fn read(&self, key: &IncidentKey) -> Observed {
-        let at = self.now();
-        let sync = async {
-            match self.pipeline().sync(&key.subject) {
-                Some(sync) => self.sync(sync).await,
-                None => Err(format!("{} is no sync", key.subject)),
-            }
-        };
-        let others = siblings(self.pipeline(), &key.subject);
-        let others = join_all(others.into_iter().map(async |sync| (sync.key.clone(), self.sync(sync).await)));
-        let (sync, siblings, warehouse, dead_letters) =
-            futures::join!(sync, others, self.warehouse(key.check), self.dead_letters(key.check));
-        let mut observed = Observed { at, sync, siblings, warehouse, dead_letters, healthy: None };
-        observed.healthy = self.is_healthy(key, &observed);
-        observed
-    }
-
-    /// Judges the incident's own check by this observation.
-    fn is_healthy(&self, key: &IncidentKey, observed: &Observed) -> Option<bool> {
-        match key.check {
-            Check::WarehouseReachable => observed.warehouse.as_ref().ok().map(WarehouseState::is_running),
-            Check::DeadLetters => observed.dead_letters.as_ref().ok().map(|count| *count == 0),
-            check => {
-                let sync = self.pipeline().sync(&key.subject)?;
-                let seen = observed.sync.as_ref().ok()?;
-                let ahead = self.census.as_ref().ok()?.clock_ahead();
-                let now = judging_time(self.now(), ahead);
-                let findings = judge_sync(seen, sync, &self.pipeline().objectives, &Habits::default(), now);
-                let own = findings.iter().find(|finding| finding.check == check)?;
-                outcome(own)
-            }
-        }
     }
 
     async fn writer(&self) -> Result<Writer, Called> {
@@ -187,17 +140,19 @@ impl Ports for Vendors<'_> {
         if let Some(error) = unreadable.first() {
             return Err(error.to_string());
         }
-        let declared = self.pipeline().silences.iter().filter_map(|declared| declared.active_at(now));
-        let stored = stored.into_iter().map(|tally| tally.silence).filter(|silence| !silence.declared);
-        let all: Vec<_> = declared.chain(stored).collect();
-        Ok(covering(&all, key.check, &key.subject, now).map(|silence| silence.id.clone()))
+        let active = active(&self.pipeline().silences, &stored, now);
+        Ok(covering(&active, key.check, &key.subject, now).map(|silence| silence.id.clone()))
     }
 
     async fn observe(&self, key: &IncidentKey) -> Observed {
         let at = self.now();
-        timeout(OBSERVING_LIMIT, self.read(key))
-            .await
-            .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
+        let census = self.census.as_ref();
+        timeout(
+            OBSERVING_LIMIT,
+            observe(self.pipeline(), census, key, at, self.warehouse(), self.dead_letters()),
+        )
+        .await
+        .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
     }
 
     async fn store(&self, record: &Record) -> Result<bool, String> {
@@ -218,14 +173,6 @@ impl Ports for Vendors<'_> {
 
 fn accepted() -> Called {
     Called::Accepted(Effect::default())
-}
-
-fn outcome(finding: &Finding) -> Option<bool> {
-    match finding.outcome {
-        Outcome::Healthy { .. } => Some(true),
-        Outcome::Unhealthy { .. } => Some(false),
-        Outcome::NotEvaluated { .. } => None,
-    }
 }
 
 /// Whether a failed call may have had an effect.

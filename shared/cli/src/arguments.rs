@@ -14,6 +14,7 @@ use crate::stakeholders::Kind;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::marks::MarkVerdict;
+use syncwatch::pipeline::RemedyKind;
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -111,6 +112,9 @@ pub enum Command {
     /// Show, compare or accept the definition of syncs, tables and views
     #[command(subcommand)]
     Baseline(Baselining),
+    /// List, approve, refuse, stop or simulate remedies
+    #[command(subcommand)]
+    Remedies(Healing),
     /// Check the live deployment and show how to fix each problem
     Doctor {
         /// URL of the webhook intake [default: its Function URL]
@@ -240,6 +244,52 @@ pub enum Baselining {
         /// Reason
         #[arg(long, value_name = "WHY", value_parser = text())]
         why: String,
+    },
+}
+
+/// A command about remedies.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Healing {
+    /// List active remedies, those of the last week, and their figures
+    List,
+    /// Approve a proposed remedy, as the AWS identity that runs the command
+    Approve {
+        /// ID of the remedy (see `syncwatch remedies list`)
+        #[arg(value_parser = text())]
+        id: String,
+    },
+    /// Refuse a remedy; none is proposed for its incident for 24 hours
+    Refuse {
+        /// ID of the remedy (see `syncwatch remedies list`)
+        #[arg(value_parser = text())]
+        id: String,
+        /// Reason
+        #[arg(long, value_name = "WHY", value_parser = text())]
+        why: String,
+    },
+    /// Stop all remedies, or one kind, before their next act
+    Stop {
+        /// Kind of remedy, such as run-again [default: all]
+        #[arg(value_parser = remedy_kind)]
+        remedy: Option<RemedyKind>,
+        /// Reason
+        #[arg(long, value_name = "WHY", value_parser = text())]
+        why: String,
+    },
+    /// Start stopped remedies again
+    Start {
+        /// Kind of remedy, as it was stopped [default: the stop of all]
+        #[arg(value_parser = remedy_kind)]
+        remedy: Option<RemedyKind>,
+        /// Reason
+        #[arg(long, value_name = "WHY", value_parser = text())]
+        why: String,
+    },
+    /// Show the remedy of an open incident and every gate; changes nothing
+    Simulate {
+        /// Incident key: pipeline/check/subject
+        #[arg(value_name = "INCIDENT", value_parser = incident_key)]
+        key: IncidentKey,
     },
 }
 
@@ -455,6 +505,12 @@ fn verdict() -> impl TypedValueParser<Value = MarkVerdict> {
     })
 }
 
+fn remedy_kind(text: &str) -> Result<RemedyKind, String> {
+    let found = RemedyKind::ALL.into_iter().find(|kind| kind.to_string() == text.trim());
+    found
+        .ok_or_else(|| format!("expected one of {}", RemedyKind::ALL.map(|kind| kind.to_string()).join(", ")))
+}
+
 fn day(text: &str) -> Result<Date, String> {
     text.trim().parse().map_err(|_| "expected a day, such as 2026-11-20".to_owned())
 }
@@ -632,6 +688,15 @@ mod tests {
             (
                 "stakeholder-notice --html a.html all-clear --key=properties/run-failed/a",
                 notice(Kind::AllClear, Some(key), Some("a.html")),
+            ),
+            ("remedies list", Command::Remedies(Healing::List)),
+            ("remedies approve 0a1b2c3d", Command::Remedies(Healing::Approve { id: "0a1b2c3d".to_owned() })),
+            (
+                "remedies stop run-again --why release",
+                Command::Remedies(Healing::Stop {
+                    remedy: Some(RemedyKind::RunAgain),
+                    why: "release".to_owned(),
+                }),
             ),
             ("completions bash", Command::Completions { shell: clap_complete::Shell::Bash }),
         ];

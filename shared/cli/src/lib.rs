@@ -27,6 +27,7 @@ pub mod probe;
 pub mod progress;
 pub mod reconcile;
 mod registration;
+pub mod remedies;
 pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
@@ -46,6 +47,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use aws_sdk_sts::error::DisplayErrorContext;
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::{Error as StoreError, IncidentStore};
 use syncwatch::aws::secrets::SecretStore;
@@ -53,6 +55,7 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
+use syncwatch::observation::WarehouseState;
 use syncwatch::observe::definition::read_declared_views;
 use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;
@@ -235,6 +238,7 @@ impl Operator {
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
+            Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,
             Command::Reconcile(asked) => self.compare_objects(asked).await,
             Command::Expectations { sync, would_have } => {
                 Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))
@@ -502,6 +506,21 @@ impl Operator {
     async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
         let settings = self.census_settings(secret, base_url).await?;
         Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
+    }
+
+    /// Reads the state of the SQL warehouse.
+    async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
+        Err(Error::plain("TODO"))
+    }
+
+    /// Returns the AWS identity that runs the command, as an ARN.
+    async fn identity(&self) -> Result<String, Error> {
+        let sts = aws_sdk_sts::Client::new(self.sdk.config());
+        let answer = sts.get_caller_identity().send().await.map_err(|error| {
+            let what = format!("AWS did not say who runs the command: {}", DisplayErrorContext(&error));
+            Error::new(what, "`aws sts get-caller-identity` must work with the same credentials")
+        })?;
+        answer.arn.ok_or_else(|| Error::plain("AWS did not say who runs the command"))
     }
 
     async fn census_writer(&self) -> Result<census::Writer, Error> {

@@ -336,6 +336,28 @@ impl Record {
         people
     }
 
+    /// Returns it with the approval of its plan by a person, or why it cannot be approved.
+    pub fn approved(&self, by: &str, now: Timestamp) -> Result<Self, String> {
+        if self.plan.approvals == 0 && !self.failing.iter().any(|failing| failing.gate == Gate::Approval) {
+            return Err("it needs no approval".to_owned());
+        }
+        if !matches!(self.state, State::Proposed | State::Held) {
+            return Err(format!("it is {}", self.state));
+        }
+        if self.approvers(now).contains(&by) {
+            return Err(format!("{by} has approved it already"));
+        }
+        let mut approved = Self { version: self.version + 1, ..self.clone() };
+        approved.approvals.push(Approval { by: by.to_owned(), at: now, hash: self.plan.hash() });
+        Ok(approved)
+    }
+
+    /// Returns it as refused by a person, or why it cannot be refused.
+    pub fn refused(&self, by: &str, why: &str, now: Timestamp) -> Result<Self, String> {
+        let refused = self.to(State::Refused, format!("refused by {by}: {why}"), now);
+        refused.ok_or_else(|| format!("it is {}", self.state))
+    }
+
     /// Returns whether it has waited too long: for people, or for its act after an approval by rule.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.since());

@@ -24,7 +24,7 @@ use crate::metrics::Metric;
 use crate::notice;
 use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::{Site, metrics};
-use crate::silence::{Silence, Tally, covering};
+use crate::silence::{Silence, Tally, active, covering};
 
 pub use report::{Counts, Report};
 
@@ -90,10 +90,6 @@ impl<'a> Round<'a> {
         let (pipeline, store) = (&site.pipeline, site.incidents());
         let ((live, unreadable), (tallies, unreadable_silences)) =
             futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
-        let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
-        // Of a declared silence only its tally is stored; the file decides whether it is active.
-        let requested = tallies.iter().map(|tally| &tally.silence);
-        let requested = requested.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
         let mut report = Report::new(&pipeline.name, now);
         for error in unreadable.iter().chain(&unreadable_silences) {
             if let StoreError::UnknownCheck { .. } = error {
@@ -112,7 +108,7 @@ impl<'a> Round<'a> {
             began: Instant::now(),
             live: live.into_iter().map(|incident| (incident.key.clone(), incident)).collect(),
             reported: HashSet::new(),
-            silences: declared.chain(requested).collect(),
+            silences: active(&pipeline.silences, &tallies, now),
             tallies,
             report,
         };

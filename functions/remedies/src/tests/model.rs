@@ -12,7 +12,7 @@ use syncwatch::observation::{
     VendorAlerts,
 };
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{Approval, Observed, Record, State, Stop, Telling};
+use syncwatch::remedy::{Observed, Record, State, Stop, Telling};
 
 use crate::driver::{Done, Driver};
 use crate::ports::{Called, Effect, Ports};
@@ -212,17 +212,15 @@ impl World {
                 }
             }
             Event::Approve(person) => {
-                let at = self.now;
-                for record in self.records.values_mut().filter(|record| record.state == State::Proposed) {
-                    let hash = record.plan.hash();
-                    record.approvals.push(Approval { by: format!("person {person}"), at, hash });
-                    record.version += 1;
+                let by = format!("person {person}");
+                for record in self.records.values_mut() {
+                    *record = record.approved(&by, self.now).unwrap_or_else(|_| record.clone());
                 }
             }
             Event::Refuse => {
                 let now = self.now;
-                for record in self.records.values_mut().filter(|record| record.state <= State::Approved) {
-                    *record = record.to(State::Refused, "no", now).unwrap();
+                for record in self.records.values_mut() {
+                    *record = record.refused("ada", "no", now).unwrap_or_else(|_| record.clone());
                 }
             }
             Event::Answers(answer) => self.answer = answer,

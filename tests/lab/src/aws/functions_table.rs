@@ -655,6 +655,7 @@ mod tests {
                 "daily-validation",
                 "nightly-snapshot",
                 "reconciliation",
+                "remedies",
                 "schedule-verification",
                 "webhook-intake"
             ]

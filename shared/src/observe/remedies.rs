@@ -1,0 +1,76 @@
+//! Reads what the remedies of an incident rely on.
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use crate::census::Client;
+use crate::finding::{Check, Outcome};
+use crate::incident::IncidentKey;
+use crate::judge::{Habits, judge_sync, judging_time};
+use crate::observation::{SyncObservation, Unread, WarehouseState};
+use crate::pipeline::{Pipeline, Sync};
+use crate::remedy::{Observed, siblings};
+
+/// Reads the sync of an incident and those on the same object, and the warehouse or the queue of undelivered notices if the
+/// check needs them. `at` is the time when reading begins (UTC).
+pub async fn observe(
+    pipeline: &Pipeline,
+    census: Result<&Client, &Unread>,
+    key: &IncidentKey,
+    at: Timestamp,
+    warehouse: impl Future<Output = Result<WarehouseState, String>>,
+    dead_letters: impl Future<Output = Result<u64, String>>,
+) -> Observed {
+    let not_read = || Err("not read for this check".to_owned());
+    let own = async {
+        match pipeline.sync(&key.subject) {
+            Some(sync) => read(census, sync).await,
+            None => Err(format!("{} is no sync", key.subject)),
+        }
+    };
+    let others = siblings(pipeline, &key.subject).into_iter();
+    let others = join_all(others.map(async |sync| (sync.key.clone(), read(census, sync).await)));
+    let warehouse = async {
+        match key.check {
+            Check::RunFailed | Check::WarehouseReachable => warehouse.await,
+            _ => Err("not read for this check".to_owned()),
+        }
+    };
+    let dead_letters =
+        async { if key.check == Check::DeadLetters { dead_letters.await } else { not_read() } };
+    let (sync, siblings, warehouse, dead_letters) = futures::join!(own, others, warehouse, dead_letters);
+    let mut observed = Observed { at, sync, siblings, warehouse, dead_letters, healthy: None };
+    observed.healthy = is_healthy(pipeline, census, key, &observed);
+    observed
+}
+
+async fn read(census: Result<&Client, &Unread>, sync: &Sync) -> Result<SyncObservation, String> {
+    let census = census.map_err(ToString::to_string)?;
+    let (observed, runs) = futures::join!(census.get_sync(sync.id), census.newest_runs(sync.id));
+    let observed = observed.map_err(|error| error.to_string())?;
+    Ok(SyncObservation { sync: observed, runs: runs.map_err(|error| error.to_unread()) })
+}
+
+/// Judges the incident's own check by this observation; `None` if it cannot be.
+fn is_healthy(
+    pipeline: &Pipeline,
+    census: Result<&Client, &Unread>,
+    key: &IncidentKey,
+    observed: &Observed,
+) -> Option<bool> {
+    match key.check {
+        Check::WarehouseReachable => observed.warehouse.as_ref().ok().map(WarehouseState::is_running),
+        Check::DeadLetters => observed.dead_letters.as_ref().ok().map(|count| *count == 0),
+        check => {
+            let sync = pipeline.sync(&key.subject)?;
+            let now = judging_time(observed.at, census.ok()?.clock_ahead());
+            let seen = observed.sync.as_ref().ok()?;
+            let findings = judge_sync(seen, sync, &pipeline.objectives, &Habits::default(), now);
+            match findings.iter().find(|finding| finding.check == check)?.outcome {
+                Outcome::Healthy { .. } => Some(true),
+                Outcome::Unhealthy { .. } => Some(false),
+                Outcome::NotEvaluated { .. } => None,
+            }
+        }
+    }
+}
