@@ -21,27 +21,27 @@ const USUAL_RUNTIME: SignedDuration = SignedDuration::from_mins(30);
 
 /// One round.
 #[derive(Debug)]
-pub(crate) struct Driver<'d, P> {
-    pub(crate) ports: &'d P,
-    pub(crate) pipeline: &'d Pipeline,
+pub struct Driver<'d, P> {
+    pub ports: &'d P,
+    pub pipeline: &'d Pipeline,
     /// The live incidents, read before anything else.
-    pub(crate) incidents: &'d [Incident],
+    pub incidents: &'d [Incident],
     /// Whether this function holds the turn of the pipeline.
-    pub(crate) has_turn: bool,
+    pub has_turn: bool,
     /// All stored records; those of this round replace theirs.
-    pub(crate) records: Vec<Record>,
-    pub(crate) done: Done,
+    pub records: Vec<Record>,
+    pub done: Done,
 }
 
 /// What a round did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Done {
+pub struct Done {
     /// Records that were written, by id.
-    pub(crate) written: BTreeSet<String>,
+    pub written: BTreeSet<String>,
     /// The record that acted.
-    pub(crate) acted: Option<String>,
+    pub acted: Option<String>,
     /// Effects that failed; the next round tries again.
-    pub(crate) failures: Vec<String>,
+    pub failures: Vec<String>,
 }
 
 /// Another function wrote first, or a write failed: the record is left to the next round.
@@ -51,7 +51,7 @@ type Step<T = ()> = Result<T, Left>;
 
 impl<P: Ports> Driver<'_, P> {
     /// Runs the round. What fails affects one remedy only.
-    pub(crate) async fn run(&mut self) {
+    pub async fn run(&mut self) {
         let mut active: Vec<Record> = self
             .records
             .iter()

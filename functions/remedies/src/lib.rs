@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-mod driver;
-mod ports;
+pub mod driver;
+pub mod ports;
 mod vendors;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use syncwatch::remedy::{Observed, Record, Stop, Telling};
 
 /// The answer to an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Called {
+pub enum Called {
     /// Accepted; the effect is not seen yet.
     Accepted(Effect),
     /// Certainly without effect.
@@ -20,14 +20,15 @@ pub(crate) enum Called {
 
 /// What an accepted act started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Effect {
-    pub(crate) run: Option<RunId>,
+pub struct Effect {
+    pub run: Option<RunId>,
     /// Messages that were sent again.
-    pub(crate) moved: u64,
+    pub moved: u64,
 }
 
 /// Everything that the driver does to the world. Each call has a time limit of its own.
-pub(crate) trait Ports {
+#[allow(async_fn_in_trait, reason = "the function has one thread, so no future needs to be `Send`")]
+pub trait Ports {
     /// The present time (UTC).
     fn now(&self) -> Timestamp;
     /// Whether there is time for another remedy in this round.

@@ -66,7 +66,8 @@ pub fn choose(
                 Ok(class) => class,
                 Err(person) => return person,
             };
-            let of_source = matches!(class.family(), Family::SourceQueryFailed | Family::Timeout);
+            // A stopped warehouse is usual between runs; it explains only a failed query.
+            let of_source = class.family() == Family::SourceQueryFailed || class == ErrorClass::QueryTimeout;
             if of_source && stopped {
                 return start(incident, pipeline, owner);
             }
