@@ -275,6 +275,46 @@ pub enum Look {
     Gone,
 }
 
+/// Whether a SQL warehouse of Databricks runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WarehousePower {
+    Running,
+    Starting,
+    Stopped,
+    Stopping,
+    Deleting,
+    Deleted,
+    /// Another word of the vendor.
+    Other(String),
+}
+
+impl WarehousePower {
+    /// Reads the vendor's word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "RUNNING" => Self::Running,
+            "STARTING" => Self::Starting,
+            "STOPPED" => Self::Stopped,
+            "STOPPING" => Self::Stopping,
+            "DELETING" => Self::Deleting,
+            "DELETED" => Self::Deleted,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// A SQL warehouse of Databricks, as read; `None` where the vendor sent nothing, or something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarehouseState {
+    pub power: WarehousePower,
+    /// Idle minutes until it stops by itself; 0 means never.
+    pub auto_stop_mins: Option<u32>,
+    /// Such as `2X-Small`.
+    pub cluster_size: Option<String>,
+    pub min_clusters: Option<u32>,
+    pub max_clusters: Option<u32>,
+}
+
 /// The workspace as a whole, as read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Workspace {

@@ -8,10 +8,13 @@ use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use syncwatch::data_checks::compile;
 use syncwatch::judge::data::{Extent, judge_round};
+use syncwatch::observation::{WarehousePower, WarehouseState};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{ErrorKind, Statement};
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch::warehouse::{
+    DatabricksAuth, DatabricksSettings, Resize, Settings, Warehouse, WarehouseKeeper,
+};
 use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::{
@@ -158,6 +161,93 @@ async fn stopped_warehouse_starts_when_asked_and_runs_later() {
     server.pass(Duration::from_secs(300));
     let warehouse = open(settings(&server));
     assert_eq!(warehouse.query(&one()).await.unwrap().len(), 1);
+}
+
+fn keeper(server: &DatabricksServer) -> WarehouseKeeper {
+    WarehouseKeeper::new(syncwatch::http::client().unwrap(), settings(server)).unwrap()
+}
+
+async fn state(server: &DatabricksServer) -> WarehouseState {
+    open(settings(server)).state().await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeper_starts_a_stopped_warehouse() {
+    let (server, _folder) = server().await;
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    assert_eq!(state(&server).await.power, WarehousePower::Stopped);
+    keeper(&server).start().await.unwrap();
+    assert_eq!(state(&server).await.power, WarehousePower::Starting);
+    server.pass(Duration::from_secs(300));
+    assert_eq!(state(&server).await.power, WarehousePower::Running);
+    assert_eq!(server.writes(), [("start", json!({}))]);
+    assert!(server.statements().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_that_never_ends_or_is_refused_is_seen_as_such() {
+    let (server, _folder) = server().await;
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    server.inflict(DatabricksFault::StartRefused);
+    let error = keeper(&server).start().await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::NoAccess { .. }), "{error}");
+    assert_eq!(state(&server).await.power, WarehousePower::Stopped);
+    assert_eq!(server.writes().len(), 1);
+    server.heal();
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    server.inflict(DatabricksFault::NeverStarts);
+    keeper(&server).start().await.unwrap();
+    server.pass(Duration::from_secs(86_400));
+    assert_eq!(state(&server).await.power, WarehousePower::Starting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_waits_for_a_warehouse_without_auto_start() {
+    let (server, _folder) = server().await;
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    server.inflict(DatabricksFault::NoAutoStart);
+    let body = json!({ "statement": "SELECT 1", "warehouse_id": WAREHOUSE_ID, "wait_timeout": "0s" });
+    let (_, asked) = post(&server, "/api/2.0/sql/statements", &body).await;
+    assert_eq!(asked["status"]["state"], "PENDING");
+    server.pass(Duration::from_secs(300));
+    assert_eq!(state(&server).await.power, WarehousePower::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resize_changes_one_field_and_nothing_of_others() {
+    let (server, _folder) = server().await;
+    server.set_warehouse("auto_stop_mins", json!(15));
+    let path = format!("/api/2.0/sql/warehouses/{WAREHOUSE_ID}");
+    let mut expected = get(&server, &path).await;
+    assert_eq!(keeper(&server).resize(1, 3).await, Ok(Resize::Done));
+    expected["max_num_clusters"] = json!(3);
+    assert_eq!(get(&server, &path).await, expected);
+    // A person widens it further; putting back the old size would fight this.
+    server.set_warehouse("max_num_clusters", json!(5));
+    assert_eq!(keeper(&server).resize(3, 1).await, Ok(Resize::ChangedByOther { max_clusters: 5 }));
+    assert_eq!(state(&server).await.max_clusters, Some(5));
+    assert!(keeper(&server).resize(5, 41).await.is_err());
+    server.inflict(DatabricksFault::EditRefused);
+    let error = keeper(&server).resize(5, 6).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::PermissionDenied { .. }), "{error}");
+    assert_eq!(state(&server).await.max_clusters, Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edit_resets_the_fields_that_it_does_not_get() {
+    let (server, _folder) = server().await;
+    let path = format!("/api/2.0/sql/warehouses/{WAREHOUSE_ID}");
+    let body = json!({ "name": "ops", "cluster_size": "Medium", "max_num_clusters": 2 });
+    assert_eq!(post(&server, &format!("{path}/edit"), &body).await, (200, json!({})));
+    let shown = get(&server, &path).await;
+    assert_eq!((&shown["auto_stop_mins"], &shown["warehouse_type"]), (&json!(120), &json!("CLASSIC")));
+    for wrong in [
+        json!({ "name": "ops" }),
+        json!({ "name": "ops", "cluster_size": "Medium", "auto_stop_mins": 3 }),
+        json!({ "name": "ops", "cluster_size": "Medium", "min_num_clusters": 2, "max_num_clusters": 1 }),
+    ] {
+        assert_eq!(post(&server, &format!("{path}/edit"), &wrong).await.0, 400, "{wrong}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

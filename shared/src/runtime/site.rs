@@ -18,7 +18,7 @@ use crate::census;
 use crate::observation::Unread;
 use crate::pipeline::{self, Pipeline};
 use crate::reconcile::Object;
-use crate::warehouse::{Databases, Limits, Warehouse};
+use crate::warehouse::{Databases, Limits, Warehouse, WarehouseKeeper};
 
 /// A function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,17 @@ impl Site {
     ) -> Result<Result<Warehouse, String>, AwsError> {
         let access = self.access(declared, limits, round_limit);
         finding_or_failure(warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await)
+    }
+
+    /// Opens the keeper of the warehouse, which can start and resize it, with errors as in
+    /// [`warehouse`](Self::warehouse); `None` if it is not reached over the API of Databricks. Only `remedies` may use it.
+    pub async fn warehouse_keeper(
+        &self,
+        declared: &pipeline::Warehouse,
+    ) -> Result<Result<Option<WarehouseKeeper>, String>, AwsError> {
+        // It runs no statement, so the limits do not matter.
+        let access = self.access(declared, Limits::default(), Duration::ZERO);
+        finding_or_failure(warehouse::open_keeper(&access, &self.secrets, self.sdk.http.clone()).await)
     }
 
     /// Opens the warehouse as [`warehouse`](Self::warehouse) does, and the connections that objects need.

@@ -19,6 +19,7 @@ use crate::reconcile::Object;
 use crate::sql::{self, Answer, Dialect, ErrorKind, Statement};
 use crate::warehouse::{
     Databases, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
+    WarehouseKeeper,
 };
 
 /// The warehouse cannot be opened. Holds no part of the secret.
@@ -78,6 +79,19 @@ pub async fn open(
 ) -> Result<Warehouse, Error> {
     let text = secrets.text(access.secret).await?;
     Ok(Warehouse::open(settings(access, &text)?, http)?)
+}
+
+/// Opens the keeper of the warehouse without sending anything; `None` if it is not reached over the API of Databricks.
+pub async fn open_keeper(
+    access: &Access<'_>,
+    secrets: &SecretStore,
+    http: reqwest::Client,
+) -> Result<Option<WarehouseKeeper>, Error> {
+    let text = secrets.text(access.secret).await?;
+    match settings(access, &text)? {
+        Settings::Databricks(settings) => Ok(Some(WarehouseKeeper::new(http, settings)?)),
+        Settings::Odbc(_) => Ok(None),
+    }
 }
 
 /// Returns the name of a connection's secret: beside that of the warehouse, such as `syncwatch/connection-crm`.

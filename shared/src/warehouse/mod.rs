@@ -32,10 +32,11 @@ mod settings;
 
 use serde::Serialize;
 
+use crate::observation::WarehouseState;
 use crate::sql::{Answer, Dialect, Error, Sink, Statement, render};
 
 pub use databases::Databases;
-pub use databricks::Databricks;
+pub use databricks::{Databricks, Resize, WarehouseKeeper};
 #[cfg(feature = "odbc")]
 pub use odbc::Odbc;
 pub use settings::{
@@ -121,6 +122,15 @@ impl Warehouse {
                 let statement = Statement::new(WARM_UP, WAKING);
                 odbc.query(&statement).await.map(|_| WarmUp::Running)
             }
+        }
+    }
+
+    /// Reads its state and size without starting it; `None` over ODBC, which has no such call.
+    pub async fn state(&self) -> Result<Option<WarehouseState>, Error> {
+        match self {
+            Self::Databricks(databricks) => databricks.warehouse_state().await.map(Some),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => Ok(None),
         }
     }
 

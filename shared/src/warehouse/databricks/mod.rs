@@ -10,6 +10,7 @@
 //! real workspace.
 
 mod auth;
+mod keeper;
 mod refusal;
 mod transport;
 mod wire;
@@ -29,9 +30,12 @@ use super::settings::{DatabricksSettings, Limits, SettingsError};
 use super::{WAKING, WARM_UP, WarmUp};
 use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
 use crate::http::{ATTEMPT, Call, Repeat};
+use crate::observation::WarehouseState;
 use crate::sql::{self, Answer, Block, Dialect, Error, ErrorKind, Sink, Statement, Value};
 use transport::Transport;
 use wire::{Outcome, State, shape};
+
+pub use keeper::{Resize, WarehouseKeeper};
 
 /// The longest wait on the server for the first answer. The API allows 5 to 50 s; our HTTP stack times out after 30 s
 /// without data.
@@ -43,6 +47,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(5);
 /// The time limit of a cancellation, and of the poll after it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const STATEMENTS: &str = "/api/2.0/sql/statements";
+const STATE: &str = "state of the warehouse";
 const WAREHOUSES: &str = "/api/2.0/sql/warehouses";
 
 /// One SQL warehouse. Clones share the connection pool and the token.
@@ -108,14 +113,40 @@ impl Databricks {
         started.await.map_err(|kind| kind.of(WARM_UP))
     }
 
+    /// Reads the state and size of the warehouse, without starting it.
+    pub async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
+        let read = self.read_warehouse(STATE).await;
+        read.and_then(|warehouse| wire::warehouse_state(&warehouse)).map_err(|kind| kind.of(STATE))
+    }
+
+    /// Reads the warehouse in the API's JSON.
+    async fn read_warehouse(&self, label: &str) -> Result<Json, ErrorKind> {
+        self.send(label, &Call::get(self.warehouse_path()?)).await
+    }
+
+    fn warehouse_path(&self) -> Result<String, ErrorKind> {
+        let id = &self.settings.warehouse_id;
+        if wire::is_plain(id) {
+            return Ok(format!("{WAREHOUSES}/{id}"));
+        }
+        let message = "the id of the warehouse has characters that an id cannot have".to_owned();
+        Err(ErrorKind::MissingObject { message })
+    }
+
+    /// Sends a call that runs no statement.
+    async fn send(&self, label: &str, call: &Call) -> Result<Json, ErrorKind> {
+        let budget = self.budget(self.settings.retry_budget);
+        self.transport.send(&Statement::new(label, "-"), call, &budget).await
+    }
+
     /// Returns `false` also if the account may use the warehouse but not read its settings, as with the token scope
     /// `sql:restricted-query`.
     async fn is_serverless(&self, statement: &Statement, budget: &RetryBudget) -> Result<bool, ErrorKind> {
-        let id = &self.settings.warehouse_id;
-        if !wire::is_plain(id) {
-            return Ok(false);
-        }
-        match self.transport.send(statement, &Call::get(format!("{WAREHOUSES}/{id}")), budget).await {
+        let seen = match self.warehouse_path() {
+            Ok(path) => self.transport.send(statement, &Call::get(path), budget).await,
+            Err(kind) => Err(kind),
+        };
+        match seen {
             Ok(warehouse) => Ok(warehouse.get("enable_serverless_compute") == Some(&Json::Bool(true))),
             Err(ErrorKind::NoAccess { .. } | ErrorKind::MissingObject { .. }) => Ok(false),
             Err(kind) => Err(kind),

@@ -6,6 +6,7 @@
 mod answers;
 mod auth;
 mod calls;
+mod keeper;
 mod waiting;
 
 use std::sync::Arc;

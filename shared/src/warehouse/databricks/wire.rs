@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::refusal;
 use crate::http::{Answer, NoAnswer};
+use crate::observation::{WarehousePower, WarehouseState};
 use crate::sql::{Column, Decimal, ErrorKind, Kind, ParameterValue, Statement, Value};
 use crate::warehouse::sentence::from_sql_state;
 use crate::warehouse::settings::DatabricksSettings;
@@ -154,6 +155,22 @@ impl Outcome {
         let (code, message) = (text("status.error.error_code"), text("status.error.message"));
         from_failure(statement, code, text("status.sql_state"), message)
     }
+}
+
+/// Reads a small number of an object.
+pub(super) fn count(object: &Json, key: &str) -> Option<u32> {
+    object.get(key)?.as_u64().and_then(|number| u32::try_from(number).ok())
+}
+
+/// Parses a warehouse. Only its state is required.
+pub(super) fn warehouse_state(warehouse: &Json) -> Result<WarehouseState, ErrorKind> {
+    Ok(WarehouseState {
+        power: WarehousePower::of(text(warehouse, "state")?),
+        auto_stop_mins: count(warehouse, "auto_stop_mins"),
+        cluster_size: text(warehouse, "cluster_size").ok().map(str::to_owned),
+        min_clusters: count(warehouse, "min_num_clusters"),
+        max_clusters: count(warehouse, "max_num_clusters"),
+    })
 }
 
 /// Returns whether an id is safe in a path.

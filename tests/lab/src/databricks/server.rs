@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use syncwatch::warehouse::Warehouse;
 use tokio::sync::{MutexGuard, watch};
 use tokio::task::JoinHandle;
@@ -53,6 +53,14 @@ pub enum DatabricksFault {
         /// Seconds by the clock of the warehouse; see [`DatabricksServer::pass`].
         start_s: u64,
     },
+    /// Statements do not start a stopped warehouse, but wait until it runs, until this is healed.
+    NoAutoStart,
+    /// A warehouse that starts keeps starting, until this is healed.
+    NeverStarts,
+    /// The caller may not start the warehouse, until this is healed. Statements still start it.
+    StartRefused,
+    /// The caller may not edit the warehouse, until this is healed.
+    EditRefused,
     /// The next statement fails, inside a 200.
     Fails {
         /// Such as `BAD_REQUEST`.
@@ -133,7 +141,14 @@ struct Books {
     failures: VecDeque<Ended>,
     starting: Option<u32>,
     power: Power,
-    serverless: bool,
+    auto_starts: bool,
+    never_starts: bool,
+    /// The calls that are refused: `start` and `edit`.
+    refused: BTreeSet<&'static str>,
+    /// The calls that change the warehouse, refused ones included, oldest first.
+    writes: Vec<(&'static str, Json)>,
+    /// The settings of the warehouse, in the API's JSON.
+    warehouse: Map<String, Json>,
     /// The lead of the warehouse's clock over this machine's.
     passed: Duration,
     slow: Duration,
@@ -154,6 +169,7 @@ impl Books {
     /// The state of the warehouse, in the names of the vendor's SDK (`State`).
     fn state(&mut self) -> &'static str {
         if let Power::Starting { since, start } = self.power
+            && !self.never_starts
             && since.elapsed() + self.passed >= start
         {
             self.power = Power::Running;
@@ -175,19 +191,42 @@ impl Books {
     /// The warehouse in the API's JSON (`EndpointInfo` of the SDK).
     fn warehouse(&mut self) -> Json {
         let state = self.state();
-        json!({
-            "id": WAREHOUSE_ID,
-            "name": "the lab",
-            "cluster_size": "2X-Small",
-            "min_num_clusters": 1,
-            "max_num_clusters": 1,
-            "auto_stop_mins": 10,
-            "warehouse_type": "PRO",
-            "enable_serverless_compute": self.serverless,
-            "state": state,
-            "num_clusters": u8::from(state == "RUNNING"),
-        })
+        let mut warehouse = self.warehouse.clone();
+        warehouse.extend(fields(&json!({
+            "id": WAREHOUSE_ID, "state": state, "num_clusters": u8::from(state == "RUNNING"),
+        })));
+        Json::Object(warehouse)
     }
+
+    /// Edits the warehouse. Whether Databricks keeps or resets left-out fields is not documented: the lab resets them, so
+    /// that a client that leaves some out fails its test.
+    fn edit(&mut self, asked: &Json) -> Result<(), &'static str> {
+        let number = |key: &str, default: u64| asked.get(key).map_or(Some(default), Json::as_u64);
+        let fewest = number("min_num_clusters", 1).filter(|fewest| (1..=30).contains(fewest));
+        let fewest = fewest.ok_or("min_num_clusters must be from 1 to 30")?;
+        let most = number("max_num_clusters", fewest).filter(|most| (fewest..=40).contains(most));
+        let most = most.ok_or("max_num_clusters must be from min_num_clusters to 40")?;
+        let idle = number("auto_stop_mins", 120).filter(|minutes| *minutes == 0 || *minutes >= 10);
+        let idle = idle.ok_or("auto_stop_mins must be 0 or at least 10")?;
+        let text = |key: &str| asked.get(key).filter(|text| text.is_string());
+        let mut edited = fields(&json!({
+            "name": text("name").ok_or("name is required")?,
+            "cluster_size": text("cluster_size").ok_or("cluster_size is required")?,
+            "warehouse_type": "CLASSIC",
+            "enable_serverless_compute": false,
+        }));
+        edited.extend(fields(asked));
+        edited.extend(fields(&json!({
+            "min_num_clusters": fewest, "max_num_clusters": most, "auto_stop_mins": idle,
+        })));
+        self.warehouse = edited;
+        Ok(())
+    }
+}
+
+/// The members of an object; none of another value.
+fn fields(object: &Json) -> Map<String, Json> {
+    object.as_object().cloned().unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -229,7 +268,20 @@ impl DatabricksServer {
             failures: VecDeque::new(),
             starting: None,
             power: Power::Running,
-            serverless: false,
+            auto_starts: true,
+            never_starts: false,
+            refused: BTreeSet::new(),
+            writes: Vec::new(),
+            warehouse: fields(&json!({
+                "name": "the lab",
+                "cluster_size": "2X-Small",
+                "min_num_clusters": 1,
+                "max_num_clusters": 1,
+                "auto_stop_mins": 10,
+                "warehouse_type": "PRO",
+                "enable_serverless_compute": false,
+                "tags": { "custom_tags": [{ "key": "team", "value": "data" }] },
+            })),
             passed: Duration::ZERO,
             slow: Duration::ZERO,
             hangs: false,
@@ -247,6 +299,7 @@ impl DatabricksServer {
             .route("/api/2.0/sql/warehouses", routing::get(list_warehouses))
             .route("/api/2.0/sql/warehouses/{id}", routing::get(show_warehouse))
             .route("/api/2.0/sql/warehouses/{id}/start", routing::post(start_warehouse))
+            .route("/api/2.0/sql/warehouses/{id}/edit", routing::post(edit_warehouse))
             .layer(axum::extract::DefaultBodyLimit::max(LONGEST_STATEMENT + (1 << 20)))
             .with_state(Arc::clone(&shared));
         let server = loopback::serve(listener, router, "the simulated Databricks");
@@ -294,7 +347,18 @@ impl DatabricksServer {
 
     /// Sets whether the warehouse is serverless.
     pub fn set_serverless(&self, serverless: bool) {
-        self.shared.books().serverless = serverless;
+        self.set_warehouse("enable_serverless_compute", json!(serverless));
+    }
+
+    /// Sets a field of the warehouse in the API's JSON, such as `auto_stop_mins`, as a person does.
+    pub fn set_warehouse(&self, field: &str, value: Json) {
+        self.shared.books().warehouse.insert(field.to_owned(), value);
+    }
+
+    /// The calls that change the warehouse, `start` or `edit`, each with its body, oldest first. Refused ones count.
+    #[must_use]
+    pub fn writes(&self) -> Vec<(&'static str, Json)> {
+        self.shared.books().writes.clone()
     }
 
     /// Injects a fault.
@@ -305,6 +369,10 @@ impl DatabricksServer {
             DatabricksFault::Stopped { start_s } => {
                 books.power = Power::Stopped { start: Duration::from_secs(start_s) };
             }
+            DatabricksFault::NoAutoStart => books.auto_starts = false,
+            DatabricksFault::NeverStarts => books.never_starts = true,
+            DatabricksFault::StartRefused => drop(books.refused.insert("start")),
+            DatabricksFault::EditRefused => drop(books.refused.insert("edit")),
             DatabricksFault::Fails { error_code, message, sql_state } => {
                 books.failures.push_back(failed(&error_code, &sql_state, message));
             }
@@ -330,6 +398,9 @@ impl DatabricksServer {
         books.failures.clear();
         books.starting = None;
         books.power = Power::Running;
+        books.auto_starts = true;
+        books.never_starts = false;
+        books.refused.clear();
         books.slow = Duration::ZERO;
         books.hangs = false;
         books.door = None;
@@ -558,7 +629,9 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         };
         books.statements.insert(id.clone(), running);
         // A statement starts a stopped warehouse.
-        books.start();
+        if books.auto_starts {
+            books.start();
+        }
         (id, pending_answers > 0 || books.state() != "RUNNING")
     };
     let task = run(Arc::clone(&shared), asked, ended);
@@ -670,10 +743,43 @@ async fn start_warehouse(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     Path(id): Path<String>,
+    body: Bytes,
 ) -> Response {
-    let refusal = shared.refusal(&headers).or_else(|| other_warehouse(&id));
-    refusal.unwrap_or_else(|| {
-        shared.books().start();
-        answer(200, &json!({}))
+    change_warehouse(&shared, &headers, &id, "start", &body, |books, _| {
+        books.start();
+        Ok(())
     })
+}
+
+async fn edit_warehouse(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    change_warehouse(&shared, &headers, &id, "edit", &body, Books::edit)
+}
+
+fn change_warehouse(
+    shared: &Shared,
+    headers: &HeaderMap,
+    id: &str,
+    what: &'static str,
+    body: &[u8],
+    change: impl FnOnce(&mut Books, &Json) -> Result<(), &'static str>,
+) -> Response {
+    let body = serde_json::from_slice(body).unwrap_or(Json::Null);
+    shared.books().writes.push((what, body.clone()));
+    if let Some(refusal) = shared.refusal(headers).or_else(|| other_warehouse(id)) {
+        return refusal;
+    }
+    let mut books = shared.books();
+    if books.refused.contains(what) {
+        let message = format!("You do not have permission to {what} the SQL Warehouse.");
+        return refuse(403, "PERMISSION_DENIED", &message);
+    }
+    match change(&mut books, &body) {
+        Ok(()) => answer(200, &json!({})),
+        Err(problem) => refuse(400, "INVALID_PARAMETER_VALUE", problem),
+    }
 }
