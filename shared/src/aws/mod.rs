@@ -21,6 +21,7 @@ pub mod deployment;
 mod error;
 pub mod incidents;
 pub mod queue;
+pub mod redrive;
 pub mod secrets;
 pub mod table;
 pub mod topic;

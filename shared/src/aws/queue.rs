@@ -1,6 +1,8 @@
 //! Sends to an SQS queue, or counts its messages. Lambda itself receives messages.
 
-use aws_sdk_sqs::types::QueueAttributeName;
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 
 use super::error::{AwsError, Kind};
 
@@ -21,7 +23,17 @@ impl Queue {
     /// Sends one message and returns its SQS id. SQS accepts up to 1 MiB of characters that XML allows
     /// (AWS SQS API reference, `SendMessage`).
     pub async fn send(&self, body: &str) -> Result<String, AwsError> {
-        let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        self.send_with(body, None).await
+    }
+
+    /// Sends one message with its attributes and returns its SQS id.
+    pub(super) async fn send_with(
+        &self,
+        body: &str,
+        attributes: Option<HashMap<String, MessageAttributeValue>>,
+    ) -> Result<String, AwsError> {
+        let asked = self.client.send_message().queue_url(&self.url).message_body(body);
+        let answer = asked.set_message_attributes(attributes).send().await;
         let answer = answer.map_err(|error| self.kind.failed(&self.url, "sqs:SendMessage", &error))?;
         Ok(answer.message_id.unwrap_or_default())
     }

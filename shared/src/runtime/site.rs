@@ -11,6 +11,7 @@ use super::heartbeat;
 use super::warehouse::{self, Access};
 use crate::aws::incidents::IncidentStore;
 use crate::aws::queue::Queue;
+use crate::aws::redrive::Redrive;
 use crate::aws::secrets::{SecretError, SecretStore};
 use crate::aws::topic::Topic;
 use crate::aws::{AwsError, ConnectError, Sdk};
@@ -104,6 +105,13 @@ impl Site {
     /// Creates the client of the queue whose URL a setting holds.
     pub fn queue(&self, setting: Setting) -> Queue {
         Queue::new(self.sdk.sqs(), self.setting(setting), setting.name)
+    }
+
+    /// Creates the client that moves messages back from a dead-letter queue; the settings hold the URLs. Only `remedies`
+    /// may use it.
+    pub fn redrive(&self, dead: Setting, source: Setting) -> Redrive {
+        let [dead, source] = [dead, source].map(|setting| (self.setting(setting), setting.name));
+        Redrive::new(self.sdk.sqs(), dead, source)
     }
 
     /// Creates a Census client with the current token. The inner error means that the token is unusable and becomes a
