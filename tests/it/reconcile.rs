@@ -41,7 +41,7 @@ fn only(warehouse: Warehouse) -> Databases {
 async fn as_streams(databases: &Databases, object: &Object, sent: &Sent) -> Reconciliation {
     let mut object = object.clone();
     object.source.connection = Some("again".to_owned());
-    objects::compare(databases, &object, sent, Arc::new(|_| ()), now()).await.unwrap()
+    objects::compare(databases, &object, sent, Coverage::All, Arc::new(|_| ()), now()).await.unwrap()
 }
 
 /// Every kind of field, and a key that is text.
@@ -768,7 +768,7 @@ pub(crate) async fn faults_are_those_found_in_memory(databases: &Databases, case
         let (here, there) = lofts(&source, &destination);
         insert(warehouse, "crm.rds.lofts", LOFTS, &here).await;
         insert(warehouse, "crm.salesforce.loft", LOFTS_THERE, &there).await;
-        let found = objects::compare(databases, &object, &sent, Arc::new(|_| ()), now()).await.unwrap();
+        let found = objects::compare(databases, &object, &sent, Coverage::All, Arc::new(|_| ()), now()).await.unwrap();
         let streamed = as_streams(databases, &object, &sent).await;
         assert_eq!(streamed.look(), found.look());
         assert_eq!(Reconciliation { wrong: found.wrong.clone(), ..streamed }, found);

@@ -198,7 +198,7 @@ async fn streams(source: u16, destination: u16) -> Result<Found> {
     };
     let begun = Instant::now();
     let object = parsed(Dialect::PostgreSql, OBJECT)?;
-    let found = compare(&databases, &object, &Sent::default(), Arc::new(|_| ()), Timestamp::now()).await?;
+    let found = compare(&databases, &object, &Sent::default(), Coverage::All, Arc::new(|_| ()), Timestamp::now()).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Found {
         missing: found.missing,
