@@ -16,6 +16,7 @@ use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
 use syncwatch::pipeline::{Class, Pipeline};
+use syncwatch::reconcile::Coverage;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{

@@ -38,7 +38,10 @@ pub(crate) async fn objects<'p>(
             for object in all {
                 let compared = record.objects.get(&object.name).and_then(|tried| tried.compared);
                 let was_left = compared.is_none_or(|at| now.duration_since(at) > NIGHT);
-                if was_left || is_open(pipeline, store, object, coverage(pipeline, object, event, record, now), now).await? {
+                if was_left
+                    || is_open(pipeline, store, object, coverage(pipeline, object, event, record, now), now)
+                        .await?
+                {
                     again.push(object);
                 }
             }

@@ -73,8 +73,11 @@ pub(crate) async fn round(
     let record = round.store().last_reconciled(&pipeline.name).await?.unwrap_or_default();
     let objects = chosen::objects(pipeline, event, round.store(), &record, now).await?;
     let mut night = Night { pipeline, round, record, now, compared: Vec::new(), lines: Vec::new() };
-    let left =
-        if objects.is_empty() { Vec::new() } else { night.compare_all(site, patience, event, &objects).await? };
+    let left = if objects.is_empty() {
+        Vec::new()
+    } else {
+        night.compare_all(site, patience, event, &objects).await?
+    };
     for object in &left {
         let why = WhyNot::NothingYet { awaited: "the next round, as the time ran out".to_owned() };
         night.round.act_on(&judge_not_compared(object, &why)).await;

@@ -165,7 +165,8 @@ impl Seen<'_> {
         }
         let unknown = self.others.iter().filter(|known| known.is_none()).count();
         if unknown > 0 {
-            return about.nothing_yet(format!("the first comparison of {}", counted(unknown, "bucket of keys")));
+            return about
+                .nothing_yet(format!("the first comparison of {}", counted(unknown, "bucket of keys")));
         }
         about.healthy(self.evidence(class, wrong))
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::reconcile::{
-    Content, Coverage, Digested, Horizon, NotCompared, Object, Origin, Reconciliation, Record, STREAM_BUDGET, Sent, Statements,
-    Streams, check_copy, digest, pair_records,
+    Content, Coverage, Digested, Horizon, NotCompared, Object, Origin, Reconciliation, Record, STREAM_BUDGET,
+    Sent, Statements, Streams, check_copy, digest, pair_records,
 };
 use crate::sql::{self, Block, Sink, Statement};
 use crate::warehouse::Warehouse;

@@ -110,8 +110,11 @@ mod tests {
         let object = Object { nights: Some(7), ..object() };
         // Before 1970 too, and over a change of the clocks.
         for first in [date(1969, 12, 28), date(2026, 10, 30)] {
-            let nights: Vec<Coverage> =
-                first.series(jiff::Span::new().days(1)).take(8).map(|day| Coverage::of_night(&object, day)).collect();
+            let nights: Vec<Coverage> = first
+                .series(jiff::Span::new().days(1))
+                .take(8)
+                .map(|day| Coverage::of_night(&object, day))
+                .collect();
             let mut all = nights[0].others();
             all.push(nights[0]);
             assert!(nights[..7].iter().all(|night| all.contains(night)) && all.len() == 7);

@@ -198,7 +198,12 @@ mod tests {
 
     async fn written(looks: &Looks) -> Vec<Value> {
         let wire = Wire::answering(200, json!({})).await;
-        assert!(store(&wire).put_looks("p", "homes", Coverage::All, looks, Expected::Absent, now()).await.unwrap());
+        assert!(
+            store(&wire)
+                .put_looks("p", "homes", Coverage::All, looks, Expected::Absent, now())
+                .await
+                .unwrap()
+        );
         wire.requests().await.iter().map(syncwatch_testing::Asked::json).collect()
     }
 
@@ -234,8 +239,10 @@ mod tests {
         let read = store(&wire).looks("p", "homes", Coverage::All, now()).await.unwrap();
         assert_eq!(read, (Looks::default(), Expected::Version(1)));
         let wire = Wire::answering(200, item(head)).await;
-        let read =
-            store(&wire).looks("p", "homes", Coverage::All, now() + SignedDuration::from_hours(8 * 24)).await.unwrap();
+        let read = store(&wire)
+            .looks("p", "homes", Coverage::All, now() + SignedDuration::from_hours(8 * 24))
+            .await
+            .unwrap();
         assert_eq!(read, (Looks::default(), Expected::Version(1)));
     }
 
@@ -243,7 +250,9 @@ mod tests {
     async fn looks_of_another_round_are_not_replaced() {
         let wire = Wire::answering(400, condition_failed(None)).await;
         let expected = Expected::Version(7);
-        assert!(!store(&wire).put_looks("p", "homes", Coverage::All, &looks(1), expected, now()).await.unwrap());
+        assert!(
+            !store(&wire).put_looks("p", "homes", Coverage::All, &looks(1), expected, now()).await.unwrap()
+        );
         let sent = wire.only_request().await.json();
         assert_eq!(sent["ConditionExpression"], "#version = :expected");
         assert_eq!(sent["ExpressionAttributeValues"][":version"], json!({"N": "8"}));
