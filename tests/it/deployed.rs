@@ -16,6 +16,7 @@ use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
 use syncwatch::pipeline::{Class, Pipeline};
+use syncwatch::reconcile::Coverage;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{
@@ -97,10 +98,10 @@ async fn functions_use_every_permission_that_they_have() {
         Sdk::for_endpoint(stage.aws.endpoint()).unwrap().dynamodb(),
         "syncwatch-incidents",
     );
-    let (mut looks, expected) = store.looks("properties", "properties", now).await.unwrap();
+    let (mut looks, expected) = store.looks("properties", "properties", Coverage::All, now).await.unwrap();
     let (seen, _) = looks.newest.as_mut().unwrap_or_else(|| panic!("{}", first.value));
     *seen -= SignedDuration::from_hours(8);
-    assert!(store.put_looks("properties", "properties", &looks, expected, now).await.unwrap());
+    assert!(store.put_looks("properties", "properties", Coverage::All, &looks, expected, now).await.unwrap());
     stage.deployment.invoke("reconciliation", &json!({ "task": "reconcile" })).await.unwrap();
     // The second snapshot finds its table missing and notifies.
     let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());

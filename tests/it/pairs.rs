@@ -134,6 +134,7 @@ pub(crate) fn declared(
         pending_for: None,
         copy_limit: syncwatch::reconcile::DEFAULT_COPY_LIMIT,
         limits: Limits::default(),
+        nights: None,
         fields,
         not_compared: Vec::new(),
         not_selected: Vec::new(),

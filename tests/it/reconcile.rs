@@ -11,8 +11,8 @@ use syncwatch::data_checks::object_name;
 use syncwatch::observe::objects;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    Class, Fault, NotCompared, Object, Reason, Reconciliation, Rule, Sent, Statements, Verdict, compare,
-    read_records,
+    Class, Coverage, Fault, NotCompared, Object, Reason, Reconciliation, Rule, Sent, Statements, Verdict,
+    compare, read_records,
 };
 use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
 use syncwatch::warehouse::{Databases, Warehouse};
@@ -41,7 +41,7 @@ fn only(warehouse: Warehouse) -> Databases {
 async fn as_streams(databases: &Databases, object: &Object, sent: &Sent) -> Reconciliation {
     let mut object = object.clone();
     object.source.connection = Some("again".to_owned());
-    objects::compare(databases, &object, sent, Arc::new(|_| ()), now()).await.unwrap()
+    objects::compare(databases, &object, sent, Coverage::All, Arc::new(|_| ()), now()).await.unwrap()
 }
 
 /// Every kind of field, and a key that is text.
@@ -768,7 +768,9 @@ pub(crate) async fn faults_are_those_found_in_memory(databases: &Databases, case
         let (here, there) = lofts(&source, &destination);
         insert(warehouse, "crm.rds.lofts", LOFTS, &here).await;
         insert(warehouse, "crm.salesforce.loft", LOFTS_THERE, &there).await;
-        let found = objects::compare(databases, &object, &sent, Arc::new(|_| ()), now()).await.unwrap();
+        let found = objects::compare(databases, &object, &sent, Coverage::All, Arc::new(|_| ()), now())
+            .await
+            .unwrap();
         let streamed = as_streams(databases, &object, &sent).await;
         assert_eq!(streamed.look(), found.look());
         assert_eq!(Reconciliation { wrong: found.wrong.clone(), ..streamed }, found);
@@ -886,4 +888,102 @@ async fn seeds_object_finds_a_lost_update_in_the_labs_tables() {
         (broken.different + broken.different_pending, broken.joined),
         (healthy.different + healthy.different_pending + 1, healthy.joined)
     );
+}
+
+/// The counts that every night adds to.
+fn counts(found: &Reconciliation) -> Vec<u64> {
+    let Reconciliation { source, destination, .. } = found;
+    let sides = [source, destination]
+        .into_iter()
+        .flat_map(|side| [side.rows, side.null_keys, side.ambiguous, side.repeated_keys, side.surplus]);
+    let fields = found.fields.iter().map(|field| field.different);
+    let rows = [
+        found.joined,
+        found.equal,
+        found.equal_normalised,
+        found.different,
+        found.different_pending,
+        found.missing,
+        found.missing_pending,
+        found.not_selected,
+        found.extra,
+        found.unequal(),
+    ];
+    sides.chain(fields).chain(rows).collect()
+}
+
+/// Compares every bucket in one database and as streams: together they find each wrong row once, and count as all keys at once.
+pub(crate) async fn nights_together_are_one_comparison(databases: &Databases, object: &Object) {
+    let mut streamed = object.clone();
+    streamed.source.connection = Some("again".to_owned());
+    for (object, of) in [(object, 2), (object, 7), (&streamed, 7)] {
+        let compare = async |coverage| {
+            let sent = Sent::default();
+            objects::compare(databases, object, &sent, coverage, Arc::new(|_| ()), now()).await.unwrap()
+        };
+        let whole = compare(Coverage::All).await;
+        let (mut sum, mut seen) = (vec![0; counts(&whole).len()], Vec::new());
+        let mut buckets = 0;
+        for number in 0..of {
+            let coverage = Coverage::Bucket { number, of };
+            let night = compare(coverage).await;
+            assert_eq!(night.coverage, coverage);
+            sum = sum.into_iter().zip(counts(&night)).map(|(a, b)| a + b).collect();
+            seen.extend(night.look().to_bytes().chunks(8).map(<[u8]>::to_vec));
+            buckets += usize::from(night.source.rows > 0);
+        }
+        assert_eq!(sum, counts(&whole), "{of}");
+        seen.sort_unstable();
+        let all: Vec<Vec<u8>> = whole.look().to_bytes().chunks(8).map(<[u8]>::to_vec).collect();
+        assert_eq!(seen, all, "a wrong row is in no bucket, or in two");
+        assert!(buckets > 1, "all keys are in one bucket");
+    }
+}
+
+/// Keys of every kind that both sides write differently, each with another text on both sides; one of them is `missing`.
+pub(crate) async fn buckets_are_those_of_keys_as_joined(databases: &Databases) {
+    let warehouse = &databases.warehouse;
+    plant(warehouse).await;
+    nights_together_are_one_comparison(databases, &object(warehouse.dialect(), OBJECT)).await;
+    let mut runner = TestRunner::deterministic();
+    let keys = prop::collection::btree_set("[a-z0-9]{1,15}", 60..61).new_tree(&mut runner).unwrap().current();
+    let declared = "key = { source = \"home_id\", destination = \"home_id_c\" }";
+    let id = |n: usize| format!("003{n:012}");
+    let kinds: [(&str, &dyn Fn(usize, &str) -> [Line; 2]); 4] = [
+        ("home_id|home_id_c|text", &|_, key| [home(&format!(" {key}")), record(&format!("{key}  "))]),
+        ("home_id|home_id_c|text-ignoring-case", &|_, key| [home(key), record(&key.to_uppercase())]),
+        ("home_id|home_id_c|salesforce-id", &|n, _| [home(&id(n)), record(&format!("{}AAA", id(n)))]),
+        ("price|price_c|integer", &|n, _| {
+            let digits = syncwatch::sql::Decimal::parse(&format!("{}.00", n * 70)).unwrap();
+            [with(home("x"), &[(6, digits.into())]), with(record("x"), &[(6, (n as f64 * 70.0).into())])]
+        }),
+    ];
+    for (kind, pair) in kinds {
+        let [source, destination, kind] = kind.split('|').collect::<Vec<_>>().try_into().unwrap();
+        let key =
+            format!("key = {{ source = \"{source}\", destination = \"{destination}\", kind = \"{kind}\" }}");
+        let object = object(warehouse.dialect(), &OBJECT.replacen(declared, &key, 1));
+        make(warehouse).await;
+        let pairs: Vec<[Line; 2]> = keys.iter().enumerate().map(|(n, key)| pair(n, key)).collect();
+        let here: Vec<Line> =
+            pairs.iter().map(|[here, _]| with(here.clone(), &[(1, "Elm".into())])).collect();
+        let there: Vec<Line> = pairs.iter().map(|[_, there]| there.clone()).collect();
+        insert(warehouse, "crm.rds.homes", SOURCE, &here).await;
+        insert(warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        let whole = reconcile(warehouse, &object, 1_000).await.unwrap();
+        assert_eq!((whole.joined, whole.different, whole.missing), (60, 60, 0), "{kind}");
+        nights_together_are_one_comparison(databases, &object).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_are_those_of_keys_as_joined_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    buckets_are_those_of_keys_as_joined(&twice(|| sqlite(&folder))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_are_those_of_keys_as_joined_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    buckets_are_those_of_keys_as_joined(&twice(|| server.warehouse().unwrap())).await;
 }

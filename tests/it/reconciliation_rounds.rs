@@ -383,3 +383,32 @@ async fn round_without_census_or_with_one_object_still_compares() {
     // The one that was never tried comes first.
     assert_eq!(setup.reconcile(night()).await["compared"], json!(["homes", "flats"]));
 }
+
+/// Every night compares one of two buckets, and again an hour later.
+#[tokio::test(flavor = "multi_thread")]
+async fn incident_stays_open_through_nights_of_clean_buckets() {
+    let mut setup = Setup::on_sqlite().await;
+    setup.pipeline.objects.iter_mut().for_each(|object| object.nights = Some(2));
+    setup.edit("by hand").await;
+    let compare = async |day: i64| {
+        let mut all = Vec::new();
+        for (task, hour) in [("reconcile", 0), ("look-again", 1)] {
+            let at = night() + hours(24 * day + hour);
+            setup.pass_until(at).await;
+            all.extend(notices(&setup.run(json!({ "task": task }), at).await));
+        }
+        all.retain(|notice| !notice.starts_with("reminder "));
+        all
+    };
+    let mut nights = vec![compare(0).await, compare(1).await];
+    assert_eq!(nights.concat(), [format!("opened {DIFFER}")], "one bucket has the record: {nights:?}");
+    let its = i64::from(nights[0].is_empty());
+    // The next two nights: one of the other bucket, and one of the record's own.
+    nights = vec![compare(2).await, compare(3).await];
+    assert_eq!(nights.concat(), [""; 0], "it stays open: {nights:?}");
+    setup.edit("Home 7").await;
+    nights = vec![compare(4).await, compare(5).await];
+    let resolved = format!("resolved {DIFFER}");
+    assert_eq!(nights[usize::try_from(its).unwrap()], [resolved], "{nights:?}");
+    assert_eq!(nights[usize::from(its == 0)], [""; 0], "the clean bucket resolves nothing: {nights:?}");
+}

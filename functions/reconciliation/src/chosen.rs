@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::days::day_of;
 use syncwatch::judge::is_apart;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::reconcile::Object;
+use syncwatch::reconcile::{Coverage, Object};
 use syncwatch::rounds::ReconciledRound;
 
 use crate::event::Event;
@@ -37,7 +38,10 @@ pub(crate) async fn objects<'p>(
             for object in all {
                 let compared = record.objects.get(&object.name).and_then(|tried| tried.compared);
                 let was_left = compared.is_none_or(|at| now.duration_since(at) > NIGHT);
-                if was_left || is_open(pipeline, store, object, now).await? {
+                if was_left
+                    || is_open(pipeline, store, object, coverage(pipeline, object, event, record, now), now)
+                        .await?
+                {
                     again.push(object);
                 }
             }
@@ -46,14 +50,29 @@ pub(crate) async fn objects<'p>(
     }
 }
 
+/// Returns the keys of an object that a round compares: the bucket of its day in the pipeline's zone. The second look of a night
+/// compares those of the first, even after midnight.
+pub(crate) fn coverage(
+    pipeline: &Pipeline,
+    object: &Object,
+    event: &Event,
+    record: &ReconciledRound,
+    now: Timestamp,
+) -> Coverage {
+    let first = record.objects.get(&object.name).and_then(|tried| tried.compared);
+    let is_of_night = |at: &Timestamp| *event == Event::LookAgain && now.duration_since(*at) <= NIGHT;
+    Coverage::of_night(object, day_of(first.filter(is_of_night).unwrap_or(now), &pipeline.time_zone))
+}
+
 /// Whether wrong records of an object are not confirmed, and a look now could confirm them.
 async fn is_open(
     pipeline: &Pipeline,
     store: &IncidentStore,
     object: &Object,
+    coverage: Coverage,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
-    let (looks, _) = store.looks(&pipeline.name, &object.name, now).await?;
+    let (looks, _) = store.looks(&pipeline.name, &object.name, coverage, now).await?;
     let is_due = looks.newest.is_some_and(|(at, _)| is_apart(pipeline, object, at, now));
     Ok(looks.unconfirmed > 0 && is_due)
 }

@@ -15,7 +15,7 @@ use syncwatch::judge::{is_apart, judge_not_compared, judge_object};
 use syncwatch::metrics::Metric;
 use syncwatch::observe::objects::{Progress, compare};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::reconcile::{Looks, NotCompared, Object, Reconciliation};
+use syncwatch::reconcile::{Coverage, Known, Looks, NotCompared, Object, Reconciliation};
 use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ReconciledRound;
 use syncwatch::runtime::Site;
@@ -73,8 +73,11 @@ pub(crate) async fn round(
     let record = round.store().last_reconciled(&pipeline.name).await?.unwrap_or_default();
     let objects = chosen::objects(pipeline, event, round.store(), &record, now).await?;
     let mut night = Night { pipeline, round, record, now, compared: Vec::new(), lines: Vec::new() };
-    let left =
-        if objects.is_empty() { Vec::new() } else { night.compare_all(site, patience, &objects).await? };
+    let left = if objects.is_empty() {
+        Vec::new()
+    } else {
+        night.compare_all(site, patience, event, &objects).await?
+    };
     for object in &left {
         let why = WhyNot::NothingYet { awaited: "the next round, as the time ran out".to_owned() };
         night.round.act_on(&judge_not_compared(object, &why)).await;
@@ -102,6 +105,7 @@ impl<'n> Night<'n> {
         &mut self,
         site: &Site,
         patience: Patience,
+        event: &Event,
         objects: &[&'n Object],
     ) -> anyhow::Result<Vec<&'n Object>> {
         let deadline = Instant::now() + patience.round;
@@ -117,9 +121,10 @@ impl<'n> Night<'n> {
             let read = Arc::new(AtomicU64::new(0));
             let of_streams = read.clone();
             let progress: Progress = Arc::new(move |rows| of_streams.store(rows, Ordering::Relaxed));
+            let coverage = chosen::coverage(self.pipeline, object, event, &self.record, self.now);
             let compared = async {
                 let sent = observe::what_was_sent(&census, self.pipeline, object).await;
-                compare(&databases, object, &sent, progress, self.now).await
+                compare(&databases, object, &sent, coverage, progress, self.now).await
             };
             let found = match timeout_at(deadline, compared).await {
                 Ok(found) => found,
@@ -151,14 +156,14 @@ impl<'n> Night<'n> {
         object: &Object,
         found: Result<Reconciliation, NotCompared>,
     ) {
-        let looks = match &found {
+        let (looks, others) = match &found {
             Ok(found) => match self.look(object, found).await {
                 Ok(looks) => looks,
                 Err(error) => {
                     return self.round.add_failure(format!("the look of {}: {error}", object.name));
                 }
             },
-            Err(_) => Looks::default(),
+            Err(_) => Default::default(),
         };
         match &found {
             Ok(found) => {
@@ -168,7 +173,7 @@ impl<'n> Night<'n> {
             Err(why) => self.line(object, &why.to_string()),
         }
         let earlier = looks.base.as_ref().map(|(at, seen)| (seen, *at));
-        let findings = judge_object(self.pipeline, object, found.as_ref(), earlier, self.now);
+        let findings = judge_object(self.pipeline, object, found.as_ref(), earlier, &others, self.now);
         self.round.act_on(&findings).await;
         if let Err(error) = self.write_row(warehouse, object, &found).await {
             self.round.add_failure(format!("the row of {} could not be written: {error}", object.name));
@@ -176,14 +181,23 @@ impl<'n> Night<'n> {
         self.tried(object, found.is_ok()).await;
     }
 
-    /// Stores the look of a comparison, and returns the looks with the one that confirms it.
-    async fn look(&self, object: &Object, found: &Reconciliation) -> anyhow::Result<Looks> {
-        let (store, pipeline) = (self.round.store(), self.pipeline);
+    /// Stores the look of a comparison, and returns the looks with the one that confirms it, and what is known of other buckets.
+    async fn look(
+        &self,
+        object: &Object,
+        found: &Reconciliation,
+    ) -> anyhow::Result<(Looks, Vec<Option<Known>>)> {
+        let (store, pipeline, coverage) = (self.round.store(), self.pipeline, found.coverage);
+        let mut others = Vec::new();
+        for other in coverage.others() {
+            others.push(store.looks(&pipeline.name, &object.name, other, self.now).await?.0.known);
+        }
         for _ in 0..ATTEMPTS {
-            let (looks, expected) = store.looks(&pipeline.name, &object.name, self.now).await?;
+            let (looks, expected) = store.looks(&pipeline.name, &object.name, coverage, self.now).await?;
             let looks = looks.with(found, |at| is_apart(pipeline, object, at, self.now), self.now);
-            if store.put_looks(&pipeline.name, &object.name, &looks, expected, self.now).await? {
-                return Ok(looks);
+            let name = &object.name;
+            if store.put_looks(&pipeline.name, name, coverage, &looks, expected, self.now).await? {
+                return Ok((looks, others));
             }
         }
         anyhow::bail!("other rounds stored theirs first {ATTEMPTS} times in a row")
@@ -237,8 +251,12 @@ impl<'n> Night<'n> {
 /// Says how an object compared.
 fn said(found: &Reconciliation, looks: &Looks) -> String {
     let wrong = found.missing + found.extra + found.different + found.not_evaluated;
+    let bucket = match found.coverage {
+        Coverage::All => String::new(),
+        bucket => format!("{bucket}: "),
+    };
     format!(
-        "{} joined, {} missing, {} extra, {} different, {} pending; {} of {wrong} wrong records not confirmed yet",
+        "{bucket}{} joined, {} missing, {} extra, {} different, {} pending; {} of {wrong} wrong records not confirmed yet",
         text::grouped(found.joined),
         found.missing,
         found.extra,

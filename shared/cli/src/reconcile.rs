@@ -12,7 +12,7 @@ use syncwatch::classify::identifier;
 use syncwatch::observe::objects::{self, compare, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    self, Fault, NotCompared, Object, Reconciliation, Record, Sample, Sent, Verdict, value_text,
+    self, Coverage, Fault, NotCompared, Object, Reconciliation, Record, Sample, Sent, Verdict, value_text,
 };
 use syncwatch::sql::Value;
 use syncwatch::text::{bounded, counted, grouped, minute_utc, table};
@@ -156,7 +156,7 @@ pub async fn answer(
     }
     let mut compared = Compared { pipeline: pipeline.name.clone(), at: now, objects: Vec::new() };
     for (object, sent) in &objects {
-        let found = compare(databases, object, sent, Arc::new(progress::read), now).await;
+        let found = compare(databases, object, sent, Coverage::All, Arc::new(progress::read), now).await;
         compared.objects.push(ComparedObject::of(object, found, asked));
     }
     let is_good = compared.objects.iter().all(|object| object.within_limits == Some(true));

@@ -6,7 +6,9 @@ use super::data::{Trouble, percent_of};
 use crate::figure::{Figure, Value};
 use crate::finding::{Check, Evidence, Finding, Severity, WAREHOUSE, WhyNot};
 use crate::pipeline::Pipeline;
-use crate::reconcile::{Class, Confirmed, Fault, Look, NotCompared, Object, Reconciliation};
+use crate::reconcile::{
+    Class, Confirmed, Coverage, Fault, Known, Look, NotCompared, Object, Reconciliation, confidence,
+};
 use crate::schedule::Rule;
 use crate::text::{counted, grouped, percent, rounded};
 
@@ -24,6 +26,8 @@ const CHECKS: [(Check, Class); 3] = [
 /// * wrong twice, at least one run of each sync apart, beyond the limit  => unhealthy
 /// * pending for longer than the object allows                                  => counts as wrong
 /// * beyond the limit, but seen once                                            => not evaluated before the second look
+/// * one bucket of several                                                      => with the last known records of the `others`
+/// * an other bucket is unknown, and the known ones are within the limit         => not evaluated before all are known
 /// * not compared, such as a stale copy                                         => not evaluated
 /// * one fault or field explains 80% of all wrong records                       => one finding; the others are blocked by it
 pub fn judge_object(
@@ -31,6 +35,7 @@ pub fn judge_object(
     object: &Object,
     compared: Result<&Reconciliation, &NotCompared>,
     earlier: Option<(&Look, Timestamp)>,
+    others: &[Option<Known>],
     now: Timestamp,
 ) -> Vec<Finding> {
     let found = match compared {
@@ -41,7 +46,7 @@ pub fn judge_object(
     };
     let earlier = earlier.filter(|(_, at)| is_apart(pipeline, object, *at, now)).map(|(look, _)| look);
     let confirmed = earlier.map(|look| found.confirmed(look));
-    let seen = Seen { pipeline, object, found, all: found.all_wrong(), confirmed, now };
+    let seen = Seen { pipeline, object, found, all: found.all_wrong(), confirmed, others, now };
     let lead = seen.lead();
     CHECKS.map(|(check, class)| seen.judge(check, class, lead)).into()
 }
@@ -84,6 +89,8 @@ struct Seen<'s> {
     all: Confirmed,
     /// `None` without an earlier look that counts.
     confirmed: Option<Confirmed>,
+    /// The other buckets of keys; `None` of one without a comparison that could decide.
+    others: &'s [Option<Known>],
     now: Timestamp,
 }
 
@@ -96,13 +103,24 @@ impl Seen<'_> {
         }
     }
 
-    /// The records that count: confirmed and late ones.
+    /// The records that count in the other buckets.
+    fn elsewhere(&self, class: Class) -> u64 {
+        self.others.iter().flatten().map(|known| known.of(class)).sum()
+    }
+
+    /// The records that count: confirmed and late ones, in all buckets.
     fn wrong(&self, class: Class) -> u64 {
-        self.confirmed.as_ref().map_or(0, |confirmed| confirmed.of(class)) + self.late(class)
+        let confirmed = self.confirmed.as_ref().map_or(0, |confirmed| confirmed.of(class));
+        confirmed + self.late(class) + self.elsewhere(class)
+    }
+
+    /// The joined records of all buckets.
+    fn joined(&self) -> u64 {
+        self.found.joined + self.others.iter().flatten().map(|known| known.joined).sum::<u64>()
     }
 
     fn share(&self, records: u64) -> f64 {
-        percent_of(records, self.found.joined)
+        percent_of(records, self.joined())
     }
 
     fn is_beyond(&self, class: Class, records: u64) -> bool {
@@ -141,9 +159,14 @@ impl Seen<'_> {
             let severity = if class == Class::Extra { Severity::Warning } else { Severity::Error };
             return about.unhealthy(severity, self.evidence(class, wrong), self.cause(class));
         }
-        if self.confirmed.is_none() && self.is_beyond(class, all + self.late(class)) {
+        if self.confirmed.is_none() && self.is_beyond(class, all + self.late(class) + self.elsewhere(class)) {
             let seen = counted(all, "record");
             return about.nothing_yet(format!("a second look ({seen} {}, seen once)", class.name()));
+        }
+        let unknown = self.others.iter().filter(|known| known.is_none()).count();
+        if unknown > 0 {
+            return about
+                .nothing_yet(format!("the first comparison of {}", counted(unknown, "bucket of keys")));
         }
         about.healthy(self.evidence(class, wrong))
     }
@@ -163,12 +186,20 @@ impl Seen<'_> {
             Class::Different => format!(
                 "{} of {} differ from the source ({records}, limit {})",
                 percent(share),
-                counted(found.joined, "record"),
+                counted(self.joined(), "record"),
                 percent(limits.different_percent)
             ),
         };
         let confirmed = self.confirmed.as_ref();
+        let bucket = Some(found.coverage).filter(|coverage| *coverage != Coverage::All);
         let mut evidence = Evidence::new(summary).with(class.name(), wrong).with("compared", found.joined);
+        evidence = evidence
+            .with_some("compared keys", bucket.map(|bucket| bucket.to_string()))
+            .with_some("in buckets of other nights", bucket.map(|_| self.elsewhere(class)))
+            .with_some(
+                "clean bucket",
+                bucket.filter(|_| self.all.of(class) == 0).map(|_| confidence(found.joined)),
+            );
         if class == Class::Different {
             evidence = evidence.with_figure(Figure::new("share", Value::Percent(share)));
         }
@@ -208,6 +239,10 @@ impl Seen<'_> {
     fn cause(&self, class: Class) -> String {
         match self.main_fault(class) {
             Some((fault, _)) => format!("Most of them: {fault}. Next step: {}", fault.next_step()),
+            None if self.late(class) == 0 => format!(
+                "They are in buckets of other nights. Next step: list them with `syncwatch reconcile {}`",
+                self.object.name
+            ),
             None => {
                 format!("Changes wait for longer than promised. Next step: {}", Fault::NotRun.next_step())
             }

@@ -10,7 +10,7 @@ use crate::census::Client;
 use crate::observation::{Run, RunStatus};
 use crate::pipeline::Pipeline;
 use crate::reconcile::{
-    Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Record, STREAM_BUDGET, Sent, Statements,
+    Coverage, Horizon, MOST_JUDGED, NotCompared, Object, Reconciliation, Record, Sent, Statements,
     check_copy, copied, read_records,
 };
 use crate::warehouse::{Databases, Limits, Warehouse};
@@ -25,7 +25,7 @@ pub const COMPARE_LIMITS: Limits = Limits {
 /// The most rejected records that are read of a run: Census lists at most so many.
 const MOST_REJECTED: u32 = 100;
 
-/// Compares the records of an object on both sides: by three statements if they are in one database, else as two streams.
+/// Compares the covered records of an object on both sides: by three statements if they are in one database, else as two streams.
 ///
 /// # Errors
 /// The copy is stale, a statement failed, or the counts do not add up: then nothing is known, and nothing is wrong.
@@ -33,15 +33,16 @@ pub async fn compare(
     databases: &Databases,
     object: &Object,
     sent: &Sent,
+    coverage: Coverage,
     progress: Progress,
     now: Timestamp,
 ) -> Result<Reconciliation, NotCompared> {
     let of_source = databases.of(&object.source)?;
     if object.source.connection != object.destination.connection {
         let sides = [of_source, databases.of(&object.destination)?];
-        return streams::compare(sides, object, sent, STREAM_BUDGET, progress, now).await;
+        return streams::compare(sides, object, sent, coverage, progress, now).await;
     }
-    compare_in_one(of_source, object, sent, now)
+    compare_in_one(of_source, object, sent, coverage, now)
         .await
         .map_err(|why| why.of(object.source.connection.as_deref()))
 }
@@ -75,9 +76,11 @@ async fn compare_in_one(
     warehouse: &Warehouse,
     object: &Object,
     sent: &Sent,
+    coverage: Coverage,
     now: Timestamp,
 ) -> Result<Reconciliation, NotCompared> {
-    let statements = Statements::new(object, warehouse.dialect(), Horizon::of(object, sent, now));
+    let horizon = Horizon::of(object, sent, now);
+    let statements = Statements::new(object, warehouse.dialect(), horizon).covering(coverage);
     let repeated = warehouse.query(&statements.repeated_keys()?).await?;
     let any = !repeated.is_empty();
     let counts = warehouse.query(&statements.counts(any)?).await?;

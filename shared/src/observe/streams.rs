@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::reconcile::{
-    Content, Digested, Horizon, NotCompared, Object, Origin, Reconciliation, Record, Sent, Statements,
-    Streams, check_copy, digest, pair_records,
+    Content, Coverage, Digested, Horizon, NotCompared, Object, Origin, Reconciliation, Record, STREAM_BUDGET,
+    Sent, Statements, Streams, check_copy, digest, pair_records,
 };
 use crate::sql::{self, Block, Sink, Statement};
 use crate::warehouse::Warehouse;
@@ -48,13 +48,13 @@ struct Shared {
     failure: Option<sql::Error>,
 }
 
-/// Compares all rows with at most about `budget` bytes of memory. If this is dropped, the streams stop at their next block;
+/// Compares the covered rows with at most about [`STREAM_BUDGET`] bytes of memory. If this is dropped, the streams stop at their next block;
 /// nothing is written anywhere.
 pub(super) async fn compare(
     sides: Sides<'_>,
     object: &Object,
     sent: &Sent,
-    budget: usize,
+    coverage: Coverage,
     progress: Progress,
     now: Timestamp,
 ) -> Result<Reconciliation, NotCompared> {
@@ -75,8 +75,9 @@ pub(super) async fn compare(
     let object_of_run = Arc::new(object.clone());
     let mut is_careful = false;
     loop {
-        let (sent, sizes) = (sent.clone(), [source.0, destination.0]);
-        let streams = Streams::new(object_of_run.clone(), sent, sizes, budget, is_careful);
+        let sizes = [source.0, destination.0].map(|rows| rows.div_ceil(coverage.nights().into()));
+        let streams = Streams::new(object_of_run.clone(), sent.clone(), sizes, STREAM_BUDGET, is_careful)
+            .covering(coverage);
         let run = Run {
             sides,
             statements: at(Horizon { settled, ..horizon }),

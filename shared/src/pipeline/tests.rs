@@ -793,6 +793,8 @@ fn mistakes_in_objects_name_line_key_and_remedy() {
 pending_for = "10m""#,
         ),
         (r#"settle = "30m""#, r#"copy_limit = "3h""#),
+        (r#"settle = "30m""#, "nights = 1"),
+        (r#"settle = "30m""#, "nights = 32"),
         (r#"settle = "30m""#, r#"syncs = ["properties-creat"]"#),
         (r#"{ table = "rds.homes" }"#, r#"{ table = "rds.homes", deleted = "gone" }"#),
         (r#"{ table = "salesforce.home" }"#, r#"{ table = "salesforce.home", modified_by = "by" }"#),

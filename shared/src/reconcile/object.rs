@@ -34,6 +34,8 @@ pub struct Object {
     /// A copy that is older than the newest run that moved records by more than this is not compared.
     pub copy_limit: SignedDuration,
     pub limits: Limits,
+    /// Each night compares one of so many buckets of keys; without it, all of them.
+    pub nights: Option<u32>,
     /// At least one; the columns of the destination are unique.
     pub fields: Vec<Field>,
     /// Fields of the destination that syncs write and that are left out on purpose.
@@ -199,6 +201,9 @@ impl fmt::Display for Object {
         }
         if let Some(limit) = self.pending_for {
             write!(f, ", and late after {}", words(limit))?;
+        }
+        if let Some(nights) = self.nights {
+            write!(f, "; each night compares one of {nights} buckets of keys")?;
         }
         if !self.syncs.is_empty() {
             write!(f, "; written by {}", self.syncs.join(" and "))?;

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::coverage::Coverage;
 use super::fault::{Clues, SYSTEMATIC_PERCENT, SYSTEMATIC_ROWS, fault_of};
 use super::kind::Kind;
 use super::look::{Confirmed, Look, Wrong, digest};
@@ -116,6 +117,9 @@ pub struct Reconciliation {
     pub at_most: bool,
     /// When the copy of the destination last synced; `None` if that is not declared, or one side is empty.
     pub copied: Option<Timestamp>,
+    /// The keys that were compared. All counts are those of them.
+    #[serde(default)]
+    pub coverage: Coverage,
     /// At most 20 of each class, in the order of their keys. Not serialized: they have values of records.
     #[serde(skip)]
     pub samples: Vec<Sample>,
@@ -243,6 +247,7 @@ impl Reconciliation {
             fields,
             rules,
             copied,
+            coverage: statements.coverage(),
             ..Self::default()
         };
         read.add_fault(Fault::NotRun, count("not_run")?);

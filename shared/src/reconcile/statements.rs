@@ -3,6 +3,7 @@
 //! Both sides are compared in a *safe* form: only what every engine does alike, and never so that unequal values look equal.
 //! Values that differ in that form are fetched, up to a cap, and judged by [`compare`](super::compare()).
 
+use super::coverage::Coverage;
 use super::kind::{KeyKind, Kind};
 use super::object::{Field, Object, Origin, Side};
 use super::sent::Horizon;
@@ -25,6 +26,7 @@ pub struct Statements<'o> {
     object: &'o Object,
     dialect: Dialect,
     horizon: Horizon,
+    coverage: Coverage,
 }
 
 /// Counts of values that are equal in the safe form and written differently: the column, and the rule.
@@ -50,7 +52,18 @@ enum Purpose {
 impl<'o> Statements<'o> {
     /// Compares the object as of the instants of a horizon.
     pub fn new(object: &'o Object, dialect: Dialect, horizon: impl Into<Horizon>) -> Self {
-        Self { object, dialect, horizon: horizon.into() }
+        Self { object, dialect, horizon: horizon.into(), coverage: Coverage::All }
+    }
+
+    /// Compares only these keys, in all statements but those of [`Streams`](super::Streams), which cover them by digest.
+    #[must_use]
+    pub fn covering(self, coverage: Coverage) -> Self {
+        Self { coverage, ..self }
+    }
+
+    /// Returns the keys that the statements cover.
+    pub(super) fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     /// Selects the repeated keys of both sides (`side` is `source` or `destination`), with the number of such keys and of their
@@ -451,7 +464,11 @@ impl<'o> Statements<'o> {
         }
         let filter: Result<Vec<String>, BadName> =
             side.filter.iter().map(|condition| condition_sql(self.dialect, "t", condition, values)).collect();
-        let filter = filter?.join(" AND ");
+        let mut filter = filter?;
+        if let Coverage::Bucket { number, of } = self.coverage {
+            filter.push(format!("COALESCE({}, 0) = {number}", self.bucket(&key_form, of)));
+        }
+        let filter = filter.join(" AND ");
         Ok(format!(
             "(SELECT {} FROM {} AS t{copy}{}{filter})",
             columns.join(", "),
@@ -534,6 +551,29 @@ impl<'o> Statements<'o> {
             KeyKind::TextIgnoringCase => format!("LOWER({text})"),
             KeyKind::SalesforceId => self.short_id(&text),
             KeyKind::Integer => self.number_form(column),
+        }
+    }
+
+    /// The bucket of a key in the form by which keys are joined: equal keys have the same one.
+    fn bucket(&self, key: &str, of: u32) -> String {
+        // A prime, with which keys that are multiples of `of` do not share a bucket.
+        const PRIME: u64 = 1_000_003;
+        match (self.dialect, self.object.key) {
+            (Dialect::Databricks, _) => format!("PMOD(XXHASH64({key}), {of})"),
+            (Dialect::PostgreSql, KeyKind::Integer) => format!("(HASH_NUMERIC({key}) & 2147483647) % {of}"),
+            (Dialect::PostgreSql, _) => format!("(HASHTEXT({key}) & 2147483647) % {of}"),
+            (Dialect::Sqlite, KeyKind::Integer) => {
+                format!("ABS(CAST({key} AS INTEGER) % {PRIME}) * 654321 % {PRIME} % {of}")
+            }
+            // It has no hash. Keys that end with the same eight characters share a bucket.
+            (Dialect::Sqlite, _) => {
+                let weights = std::iter::successors(Some(1), |weight| Some(weight * 257 % PRIME));
+                let character = |(place, weight): (i32, u64)| {
+                    format!("COALESCE(UNICODE(SUBSTR({key}, {place}, 1)), 0) * {weight}")
+                };
+                let sum: Vec<String> = (-8..0).zip(weights).map(character).collect();
+                format!("({}) % {PRIME} % {of}", sum.join(" + "))
+            }
         }
     }
 

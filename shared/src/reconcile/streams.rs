@@ -17,6 +17,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use twox_hash::{XxHash3_64, XxHash3_128};
 
+use super::coverage::Coverage;
 use super::fault::Clues;
 use super::kind::{KeyKind, Kind};
 use super::number::Exact;
@@ -435,6 +436,13 @@ impl Streams {
         }
     }
 
+    /// Compares only these keys.
+    #[must_use]
+    pub fn covering(mut self, coverage: Coverage) -> Self {
+        self.found.coverage = coverage;
+        self
+    }
+
     /// Returns the memory of the map, in bytes.
     pub fn map_bytes(&self) -> usize {
         self.table.keys.capacity() * SLOT_BYTES
@@ -456,7 +464,9 @@ impl Streams {
         digested: &[Digested],
     ) -> Result<(), sql::Error> {
         self.shape(origin, block);
-        for (row, cells) in digested.iter().zip(block.rows()) {
+        let coverage = self.found.coverage;
+        let rows = digested.iter().zip(block.rows());
+        for (row, cells) in rows.filter(|(row, _)| coverage.has(row.key.unwrap_or(0))) {
             let Some(key) = row.key else {
                 // In the first pass only.
                 if self.range.low == 0 {

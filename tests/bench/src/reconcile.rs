@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use syncwatch::data_checks::object_name;
 use syncwatch::observe::objects::compare;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::reconcile::{MOST_JUDGED, Object, Reconciliation, Sent, Statements};
+use syncwatch::reconcile::{Coverage, MOST_JUDGED, Object, Reconciliation, Sent, Statements};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::{Databases, Warehouse};
 use syncwatch_lab::aws::workspace_root;
@@ -82,7 +82,8 @@ async fn one_warehouse(report: &mut Report) -> Result<()> {
             took.push(begun.elapsed().as_secs_f64());
         }
         let begun = Instant::now();
-        let found = compare(&databases, &object, &Sent::default(), Arc::new(|_| ()), now).await?;
+        let found =
+            compare(&databases, &object, &Sent::default(), Coverage::All, Arc::new(|_| ()), now).await?;
         took[4].push(begun.elapsed().as_secs_f64());
         ensure!(wrong(&found) == planted, "planted {planted:?}, found {found:?}");
     }

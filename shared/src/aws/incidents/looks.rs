@@ -1,6 +1,6 @@
 //! The looks of objects: the rows that a comparison found wrong, as digests, so that the next one can find what persists.
 //!
-//! Partition `<pipeline>/looks`, one item per object. Looks that are too large for an item are in parts beside it, under the
+//! Partition `<pipeline>/looks`, one item per object, or per bucket of its keys. Looks that are too large for an item are in parts beside it, under the
 //! writer's id: they are written first, so that the item never refers to parts that are missing, and a lost race leaves only
 //! parts that expire.
 
@@ -8,17 +8,18 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Expected, IncidentStore, SPEC, item};
-use crate::aws::table::{Item, Outcome, Reader, Update, attribute, binary};
+use crate::aws::table::{Item, Outcome, Reader, Update, attribute, binary, json};
 use crate::aws::writer_id;
-use crate::reconcile::{Look, Looks};
+use crate::reconcile::{Coverage, Known, Look, Looks};
 
-/// A look of an earlier week shows nothing about today.
+/// A look of an earlier week shows nothing about today; that of a bucket is kept until a week after its next night.
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// The most bytes of looks in one item. DynamoDB allows 400 KB for all attributes together.
 const PART_BYTES: usize = 350_000;
 
 const VERSION: &str = "version";
 const WRITER: &str = "written_by";
+const KNOWN: &str = "known";
 const BASE_AT: &str = "base_at";
 const NEWEST_AT: &str = "newest_at";
 const UNCONFIRMED: &str = "unconfirmed";
@@ -50,6 +51,7 @@ struct Head {
     base_at: Option<Timestamp>,
     newest_at: Timestamp,
     unconfirmed: u64,
+    known: Option<Known>,
 }
 
 fn read(item: &Reader<'_>) -> Result<Head, Error> {
@@ -63,6 +65,7 @@ fn read(item: &Reader<'_>) -> Result<Head, Error> {
         base_at: item.read(BASE_AT)?,
         newest_at: item.read(NEWEST_AT)?,
         unconfirmed: item.read(UNCONFIRMED)?,
+        known: item.json(KNOWN)?,
     })
 }
 
@@ -75,19 +78,21 @@ impl Head {
             None => None,
         };
         let newest = Some((self.newest_at, Look::from_bytes(newest)?));
-        Some(Looks { base, newest, unconfirmed: self.unconfirmed })
+        Some(Looks { base, newest, unconfirmed: self.unconfirmed, known: self.known })
     }
 }
 
 impl IncidentStore {
-    /// Reads the looks of an object, and what [`IncidentStore::put_looks`] must expect. Without looks, or if they expired, the next
+    /// Reads the looks of an object's covered keys, and what [`IncidentStore::put_looks`] must expect. Without looks, or if they expired, the next
     /// comparison is the first one.
     pub async fn looks(
         &self,
         pipeline: &str,
         object: &str,
+        coverage: Coverage,
         now: Timestamp,
     ) -> Result<(Looks, Expected), Error> {
+        let object = &coverage.part_of(object);
         let Some(mut head) = self.table.get(key(pipeline, object), read).await? else {
             return Ok((Looks::default(), Expected::Absent));
         };
@@ -107,11 +112,12 @@ impl IncidentStore {
         Ok((looks.unwrap_or_default(), expected))
     }
 
-    /// Stores the looks of an object if the stored ones are still as expected; `false` if another round stored some meanwhile.
+    /// Stores the looks of an object's covered keys if the stored ones are still as expected; `false` if another round stored some meanwhile.
     pub async fn put_looks(
         &self,
         pipeline: &str,
         object: &str,
+        coverage: Coverage,
         looks: &Looks,
         expected: Expected,
         now: Timestamp,
@@ -124,7 +130,9 @@ impl IncidentStore {
         let base_bytes = digests.len();
         digests.extend(bytes_of(&looks.newest));
         let writer = writer_id();
-        let expires_at = now.saturating_add(KEPT).unwrap_or(now).as_second();
+        let object = &coverage.part_of(object);
+        let kept = KEPT + SignedDuration::from_hours(24 * i64::from(coverage.nights() - 1));
+        let expires_at = now.saturating_add(kept).unwrap_or(now).as_second();
         let expires = (item::EXPIRES_AT, attribute(expires_at));
         let parts: Vec<&[u8]> =
             if digests.len() > PART_BYTES { digests.chunks(PART_BYTES).collect() } else { Vec::new() };
@@ -146,6 +154,7 @@ impl IncidentStore {
             (BASE_AT, at(&looks.base)),
             (NEWEST_AT, at(&looks.newest)),
             (UNCONFIRMED, attribute(looks.unconfirmed)),
+            (KNOWN, json(&looks.known)),
             expires,
         ];
         let update = Update::storing(key(pipeline, object), attributes).when(condition);
@@ -175,7 +184,8 @@ mod tests {
             Look::from_bytes(&digests.collect::<Vec<u8>>()).unwrap()
         };
         let base = Some((now() - SignedDuration::from_hours(1), look(1)));
-        Looks { base, newest: Some((now(), look(2))), unconfirmed: 1 }
+        let known = Some(Known { missing: 1, ..Known::default() });
+        Looks { base, newest: Some((now(), look(2))), unconfirmed: 1, known }
     }
 
     /// The item that a written update makes.
@@ -188,7 +198,12 @@ mod tests {
 
     async fn written(looks: &Looks) -> Vec<Value> {
         let wire = Wire::answering(200, json!({})).await;
-        assert!(store(&wire).put_looks("p", "homes", looks, Expected::Absent, now()).await.unwrap());
+        assert!(
+            store(&wire)
+                .put_looks("p", "homes", Coverage::All, looks, Expected::Absent, now())
+                .await
+                .unwrap()
+        );
         wire.requests().await.iter().map(syncwatch_testing::Asked::json).collect()
     }
 
@@ -209,7 +224,7 @@ mod tests {
             let answers: Vec<(u16, String)> =
                 [head].into_iter().chain(parts).map(|update| (200, item(update).to_string())).collect();
             let wire = Wire::answering_in_turn(&answers).await;
-            let read = store(&wire).looks("p", "homes", now()).await.unwrap();
+            let read = store(&wire).looks("p", "homes", Coverage::All, now()).await.unwrap();
             assert_eq!(read, (looks, Expected::Version(1)), "{rows}");
         }
     }
@@ -221,11 +236,13 @@ mod tests {
         let first_only =
             [(200, item(head).to_string()), (200, item(&parts[0]).to_string()), (200, "{}".to_owned())];
         let wire = Wire::answering_in_turn(&first_only).await;
-        let read = store(&wire).looks("p", "homes", now()).await.unwrap();
+        let read = store(&wire).looks("p", "homes", Coverage::All, now()).await.unwrap();
         assert_eq!(read, (Looks::default(), Expected::Version(1)));
         let wire = Wire::answering(200, item(head)).await;
-        let read =
-            store(&wire).looks("p", "homes", now() + SignedDuration::from_hours(8 * 24)).await.unwrap();
+        let read = store(&wire)
+            .looks("p", "homes", Coverage::All, now() + SignedDuration::from_hours(8 * 24))
+            .await
+            .unwrap();
         assert_eq!(read, (Looks::default(), Expected::Version(1)));
     }
 
@@ -233,7 +250,9 @@ mod tests {
     async fn looks_of_another_round_are_not_replaced() {
         let wire = Wire::answering(400, condition_failed(None)).await;
         let expected = Expected::Version(7);
-        assert!(!store(&wire).put_looks("p", "homes", &looks(1), expected, now()).await.unwrap());
+        assert!(
+            !store(&wire).put_looks("p", "homes", Coverage::All, &looks(1), expected, now()).await.unwrap()
+        );
         let sent = wire.only_request().await.json();
         assert_eq!(sent["ConditionExpression"], "#version = :expected");
         assert_eq!(sent["ExpressionAttributeValues"][":version"], json!({"N": "8"}));

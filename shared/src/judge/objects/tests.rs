@@ -16,10 +16,19 @@ fn yesterday() -> Timestamp {
 
 /// The words of the findings, with the look before at an instant.
 fn judged(found: &Reconciliation, before: Option<(&Reconciliation, Timestamp)>) -> [String; 3] {
+    judged_with(found, before, &[])
+}
+
+/// The same, with what is known of other buckets.
+fn judged_with(
+    found: &Reconciliation,
+    before: Option<(&Reconciliation, Timestamp)>,
+    others: &[Option<Known>],
+) -> [String; 3] {
     let pipeline = seed();
     let seen = before.map(|(found, when)| (found.look(), when));
     let earlier = seen.as_ref().map(|(seen, at)| (seen, *at));
-    let findings = judge_object(&pipeline, &pipeline.objects[0], Ok(found), earlier, now());
+    let findings = judge_object(&pipeline, &pipeline.objects[0], Ok(found), earlier, others, now());
     let words = findings.iter().map(|finding| {
         let (check, figures) = (
             finding.check,
@@ -103,10 +112,38 @@ fn stale_copy_is_not_evaluated() {
     let pipeline = seed();
     let stale =
         NotCompared::Stale { copied: yesterday(), newest: now(), limit: SignedDuration::from_hours(4) };
-    let findings = judge_object(&pipeline, &pipeline.objects[0], Err(&stale), None, now());
+    let findings = judge_object(&pipeline, &pipeline.objects[0], Err(&stale), None, &[], now());
     assert_eq!(findings.len(), 3);
     for finding in findings {
         assert!(matches!(finding.outcome, Outcome::NotEvaluated { .. }));
         assert!(finding.to_string().contains("the copy is stale: it last synced at"), "{finding}");
+    }
+}
+
+#[test]
+fn clean_bucket_does_not_hide_wrong_records_of_other_buckets() {
+    let wrong = |missing| Some(Known { missing, joined: 100, ..Known::default() });
+    let clean = Reconciliation { coverage: Coverage::Bucket { number: 2, of: 3 }, ..planted(&[], 100) };
+    let before = Some((&clean, yesterday()));
+    let [missing, extra, _] = judged_with(&clean, before, &[wrong(2), wrong(0)]);
+    assert!(missing.contains("error") && missing.contains("2 records missing"), "{missing}");
+    assert!(missing.contains("in buckets of other nights"), "{missing}");
+    assert!(extra.contains("healthy"), "{extra}");
+    // A bucket that was never compared hides no wrong records, and lets nothing be healthy.
+    let [missing, extra, _] = judged_with(&clean, before, &[wrong(2), None]);
+    assert!(missing.contains("error"), "{missing}");
+    assert!(extra.contains("the first comparison of 1 bucket of keys"), "{extra}");
+    let [missing, ..] = judged_with(&clean, before, &[wrong(0), wrong(0)]);
+    assert!(missing.contains("healthy"), "{missing}");
+}
+
+#[test]
+fn share_of_different_records_is_that_of_all_buckets() {
+    // The limit is 0.1%.
+    for (joined, beyond) in [(1_899, true), (1_900, false)] {
+        let found = planted(&rows(Class::Different, 1), 100);
+        let other = Known { different: 1, joined, ..Known::default() };
+        let [.., differ] = judged_with(&found, Some((&found, yesterday())), &[Some(other)]);
+        assert_eq!(differ.contains("error"), beyond, "{differ}");
     }
 }

@@ -13,6 +13,8 @@ use crate::reconcile::{DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Kind, Limits, 
 /// More than these is a mistake. They also bound the length of a statement.
 const MOST_FIELDS: usize = 100;
 const MOST_USERS: usize = 20;
+/// The most nights that cover all keys: a wrong record is found a month late at most.
+const MOST_NIGHTS: u32 = 31;
 /// The most decimals of a number in Salesforce.
 const MOST_DECIMALS: u32 = 18;
 
@@ -30,6 +32,7 @@ pub(super) struct RawObject {
     syncs: Vec<Text>,
     pending_for: Option<Text>,
     copy_limit: Option<Text>,
+    nights: Option<Spanned<u32>>,
     #[serde(default)]
     limits: RawLimits,
     fields: Spanned<Vec<RawField>>,
@@ -177,6 +180,7 @@ impl Validation {
                 different_percent: percent
                     .map_or(0.0, |percent| self.percent(percent, "objects.limits.different_percent")),
             },
+            nights: raw.nights.map(|nights| self.nights(&nights)),
             fields: fields.into_iter().filter_map(|field| self.field(field)).collect(),
             not_compared: raw.not_compared,
             not_selected: self
@@ -186,6 +190,15 @@ impl Validation {
                 .collect(),
             owner: self.owner(raw.owner, "objects.owner"),
         }
+    }
+
+    fn nights(&mut self, nights: &Spanned<u32>) -> u32 {
+        let found = *nights.get_ref();
+        if !(2..=MOST_NIGHTS).contains(&found) {
+            let remedy = format!("use 2 to {MOST_NIGHTS}, or remove it to compare all keys every night");
+            self.refuse(nights, "objects.nights", format!("found {found}"), remedy);
+        }
+        found
     }
 
     fn side(&mut self, raw: &RawSide, key: &Text, changed: Option<&Text>, which: &str) -> Side {
