@@ -303,6 +303,20 @@ impl WarehousePower {
     }
 }
 
+impl fmt::Display for WarehousePower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+            Self::Stopping => "stopping",
+            Self::Deleting => "being deleted",
+            Self::Deleted => "deleted",
+            Self::Other(word) => word,
+        })
+    }
+}
+
 /// A SQL warehouse of Databricks, as read; `None` where the vendor sent nothing, or something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WarehouseState {
@@ -313,6 +327,18 @@ pub struct WarehouseState {
     pub cluster_size: Option<String>,
     pub min_clusters: Option<u32>,
     pub max_clusters: Option<u32>,
+}
+
+impl WarehouseState {
+    /// Returns whether it is stopped, and not on its way to be.
+    pub fn is_stopped(&self) -> bool {
+        self.power == WarehousePower::Stopped
+    }
+
+    /// Returns whether it answers queries.
+    pub fn is_running(&self) -> bool {
+        self.power == WarehousePower::Running
+    }
 }
 
 /// The workspace as a whole, as read.
@@ -348,27 +374,6 @@ pub struct DeadLetters {
     pub kind: DeadLetterKind,
     /// The number of messages, `None` if SQS did not send it; or why it could not be read.
     pub count: Result<Option<u64>, String>,
-}
-
-/// The state of a SQL warehouse, as read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WarehouseState {
-    /// In the vendor's words, such as `RUNNING` or `STOPPED`.
-    pub state: String,
-    /// After so many idle minutes it stops by itself; 0 if never.
-    pub auto_stop_minutes: Option<u64>,
-}
-
-impl WarehouseState {
-    /// Returns whether it is stopped, and not on its way to be.
-    pub fn is_stopped(&self) -> bool {
-        self.state == "STOPPED"
-    }
-
-    /// Returns whether it answers queries.
-    pub fn is_running(&self) -> bool {
-        self.state == "RUNNING"
-    }
 }
 
 /// The number of confirmed subscriptions by protocol that a topic has, or needs.

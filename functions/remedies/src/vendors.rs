@@ -14,6 +14,8 @@ use syncwatch::pipeline::{Pipeline, RemedyKind};
 use syncwatch::remedy::{Observed, Record, Stop, Target, Telling};
 use syncwatch::runtime::{Site, env};
 use syncwatch::silence::{active, covering};
+use syncwatch::sql::ErrorKind as WarehouseFault;
+use syncwatch::warehouse::Limits;
 use tokio::time::{Instant, timeout};
 
 use crate::ports::{Called, Effect, Ports};
@@ -25,7 +27,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(15);
 /// The longest waits of one remedy.
 pub(crate) const ONE_REMEDY: Duration = OBSERVING_LIMIT.saturating_mul(2).saturating_add(CALL_LIMIT);
 /// Messages that one act sends again.
-const MESSAGES_AT_ONCE: usize = 100;
+const MESSAGES_AT_ONCE: u32 = 100;
 
 /// The ports of one round.
 #[derive(Debug)]
@@ -58,7 +60,11 @@ impl<'s> Vendors<'s> {
     }
 
     async fn warehouse(&self) -> Result<WarehouseState, String> {
-        Err("TODO".to_owned())
+        let declared = self.pipeline().warehouse.as_ref().ok_or("pipeline.toml has no [warehouse]")?;
+        let opened = self.site.warehouse(declared, Limits::default(), OBSERVING_LIMIT).await;
+        let warehouse = opened.map_err(|error| error.to_string())??;
+        let state = warehouse.state().await.map_err(|error| error.to_string())?;
+        state.ok_or_else(|| "its driver does not say whether it runs".to_owned())
     }
 
     async fn dead_letters(&self) -> Result<u64, String> {
@@ -75,11 +81,33 @@ impl<'s> Vendors<'s> {
     }
 
     async fn start_warehouse(&self) -> Called {
-        Called::Refused("TODO".to_owned())
+        let Some(declared) = &self.pipeline().warehouse else {
+            return Called::Refused("pipeline.toml has no [warehouse]".to_owned());
+        };
+        let keeper = match self.site.warehouse_keeper(declared).await {
+            Ok(Ok(Some(keeper))) => keeper,
+            Ok(Ok(None)) => return Called::Refused("the warehouse has no API to start it".to_owned()),
+            Ok(Err(why)) => return Called::Refused(why),
+            Err(error) => return Called::Refused(error.to_string()),
+        };
+        match keeper.start().await {
+            Ok(()) => accepted(),
+            Err(error) => match error.kind {
+                WarehouseFault::NoAccess { .. }
+                | WarehouseFault::PermissionDenied { .. }
+                | WarehouseFault::Refused => Called::Forbidden(error.to_string()),
+                _ => Called::Lost(error.to_string()),
+            },
+        }
     }
 
     async fn replay(&self) -> Called {
-        Called::Refused("TODO".to_owned())
+        let redrive = self.site.redrive(env::NOTICES_DEAD_LETTERS, env::NOTICES_QUEUE);
+        let done = redrive.move_back(MESSAGES_AT_ONCE, self.now()).await;
+        match done.stopped {
+            Some(error) if done.moved == 0 => Called::Refused(error.to_string()),
+            _ => Called::Accepted(Effect { run: None, moved: done.moved.into() }),
+        }
     }
 
     async fn act(&self, record: &Record) -> Called {

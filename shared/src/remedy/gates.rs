@@ -139,11 +139,11 @@ pub fn may(record: &Record, world: &World<'_>, now: Timestamp) -> Verdict {
     }
     if record.plan.kind == RemedyKind::StartWarehouse {
         match &world.observed.warehouse {
-            Ok(state) if state.is_stopped() && state.auto_stop_minutes.is_none_or(|minutes| minutes == 0) => {
+            Ok(state) if state.is_stopped() && state.auto_stop_mins.is_none_or(|minutes| minutes == 0) => {
                 verdict.no(Gate::Condition, "the warehouse would never stop by itself");
             }
             Ok(state) if !state.is_stopped() => {
-                verdict.no(Gate::Condition, format!("the warehouse is {}, not stopped", state.state));
+                verdict.no(Gate::Condition, format!("the warehouse is {}, not stopped", state.power));
             }
             _ => {}
         }
@@ -308,8 +308,8 @@ pub fn cents(kind: RemedyKind, pipeline: &Pipeline, state: Option<&WarehouseStat
     let Some(usd) = pipeline.remedies.usd_per_hour.filter(|_| kind == RemedyKind::StartWarehouse) else {
         return 0;
     };
-    let idle = state.and_then(|state| state.auto_stop_minutes).unwrap_or_default();
-    let hours = 1.0 + f64::from(u32::try_from(idle).unwrap_or(u32::MAX)) / 60.0;
+    let idle = state.and_then(|state| state.auto_stop_mins).unwrap_or_default();
+    let hours = 1.0 + f64::from(idle) / 60.0;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

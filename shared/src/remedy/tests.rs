@@ -115,9 +115,13 @@ fn observed() -> Observed {
 }
 
 fn choice(incident: &Incident, warehouse: Option<&str>, newest_ago: i64) -> Choice {
-    let state =
-        warehouse.map(|state| WarehouseState { state: state.to_owned(), auto_stop_minutes: Some(10) });
+    let state = warehouse.map(|state| stopping_after(state, Some(10)));
     choose(incident, &pipeline(), state.as_ref(), Some(now() - minutes(newest_ago)), now())
+}
+
+fn stopping_after(state: &str, auto_stop_mins: Option<u32>) -> WarehouseState {
+    let power = WarehousePower::of(state);
+    WarehouseState { power, auto_stop_mins, cluster_size: None, min_clusters: None, max_clusters: None }
 }
 
 fn kind(choice: &Choice) -> Option<RemedyKind> {
@@ -330,8 +334,8 @@ fn create_sync_is_not_run_again_and_one_stopped_warehouse_is_started() {
     let stopped = incident("run-failed", "update", Some("query-timeout"));
     let start = record_of(&stopped);
     assert_eq!(start.plan.kind, RemedyKind::StartWarehouse);
-    let state = |state: &str, auto_stop_minutes| {
-        let state = WarehouseState { state: state.to_owned(), auto_stop_minutes };
+    let state = |state: &str, auto_stop| {
+        let state = stopping_after(state, auto_stop);
         let incident = stopped.clone();
         verdict(&start, |scene| {
             scene.incident = Some(incident);
@@ -349,8 +353,7 @@ fn create_sync_is_not_run_again_and_one_stopped_warehouse_is_started() {
         let cents = |n: i64| Record { cents: 350, ..acted(&start, &n.to_string(), 200 + n, State::Healed) };
         verdict(&start, |scene| {
             scene.incident = Some(stopped.clone());
-            scene.observed.warehouse =
-                Ok(WarehouseState { state: "STOPPED".to_owned(), auto_stop_minutes: Some(10) });
+            scene.observed.warehouse = Ok(stopping_after("STOPPED", Some(10)));
             scene.records = (0..count).map(cents).collect();
         })
     };
