@@ -511,9 +511,8 @@ impl Operator {
     /// Reads the state of the SQL warehouse.
     async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
         let warehouse = self.warehouse(Limits::default()).await?;
-        let state = warehouse.state().await;
-        Ok(state
-            .ok_or_else(|| Error::plain("the driver of the warehouse does not say whether it runs"))??)
+        let state = warehouse.state().await?;
+        state.ok_or_else(|| Error::plain("the driver of the warehouse does not say whether it runs"))
     }
 
     /// Returns the AWS identity that runs the command, as an ARN.
