@@ -44,6 +44,7 @@ mod reconcile;
 mod reconcile_days;
 #[cfg(test)]
 mod reconciliation_rounds;
+#[cfg(test)]
 mod remedies;
 #[cfg(test)]
 mod runbook;

@@ -1,10 +1,10 @@
 //! Remedies end to end: the function on the lab's AWS, Census and Databricks, with people and faults in between.
 
-use remedies::App;
+use ::remedies::App;
 use serde_json::{Value, json};
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::remedy::{Record, State, Stop};
-use syncwatch_lab::aws::ResourceId;
+use syncwatch::runtime::env;
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, World, Write};
 use syncwatch_lab::databricks::DatabricksFault;
 use syncwatch_lab::properties::PropertyWorld;
@@ -149,7 +149,10 @@ async fn person_who_pauses_between_judge_and_act_stops_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn person_who_runs_the_sync_between_judge_and_act_stops_it() {
-    with_a_person(|world| drop(world.trigger(UPDATE, false))).await;
+    with_a_person(|world| {
+        world.trigger(UPDATE, false);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,7 +232,8 @@ async fn pause_is_resumed_by_an_approval_and_not_without() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_warehouse_is_started_and_its_failed_sync_run_again() {
-    let message = "The SQL warehouse is stopped. Start the warehouse and try again: WAREHOUSE_STOPPED".to_owned();
+    let message =
+        "The SQL warehouse is stopped. Start the warehouse and try again: WAREHOUSE_STOPPED".to_owned();
     let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message };
     let engines = with_failed_run("act", fault).await;
     let databricks = &engines.stage.warehouse.as_ref().unwrap().databricks;
@@ -264,10 +268,9 @@ async fn missing_right_is_said_and_ends_the_tries() {
 #[tokio::test(flavor = "multi_thread")]
 async fn undelivered_notices_are_sent_again() {
     let engines = with_failed_run("act", locked()).await;
-    let deployment = &engines.stage.deployment;
-    let dead = ResourceId::queue("notices-dead");
+    let dead = engines.site("alert-relay").queue(env::NOTICES_DEAD_LETTERS);
     for number in 0..12 {
-        deployment.send(&dead, &format!("{{\"number\":{number}}}")).await.unwrap();
+        dead.send(&format!("{{\"number\":{number}}}")).await.unwrap();
     }
     for _ in 0..3 {
         engines.verify().await;
