@@ -89,6 +89,10 @@ spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of checks, 
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	SPARK_PYTHON='$(SPARK_VENV)/bin/python' cargo test $(LOCKED) --workspace --test it spark:: -- --ignored --nocapture
 
+.PHONY: remedy-days
+remedy-days: ## Play 90 days of each fault with remedies that act, and with advice only: harm, and the time to recovery side by side
+	cargo test $(LOCKED) --workspace --test it remedy_days -- --ignored --nocapture
+
 .PHONY: explore
 explore: ## Run the property tests on new random cases; CASES=20000 per test
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet

@@ -26,7 +26,7 @@ pub(crate) struct Notice {
 /// Acts on findings as a round does, with a store in memory and an SNS that always answers.
 pub(crate) struct Ledger<'p> {
     pipeline: &'p Pipeline,
-    store: HashMap<IncidentKey, Incident>,
+    pub(crate) store: HashMap<IncidentKey, Incident>,
     pub(crate) notices: Vec<Notice>,
 }
 

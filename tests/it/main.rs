@@ -47,6 +47,8 @@ mod reconciliation_rounds;
 #[cfg(test)]
 mod remedies;
 #[cfg(test)]
+mod remedy_days;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod safe_form;

@@ -160,7 +160,7 @@ pub enum HttpFault {
     ForbiddenRuns {
         sync: u64,
     },
-    /// The token may only read. The lab refuses after the effect of a request, so use it with requests that must not be repeated.
+    /// The token may only read.
     ForbiddenWrites,
     /// V2 has no runs: their paths there are not documented.
     NoRunsInV2,

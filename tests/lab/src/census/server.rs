@@ -459,6 +459,9 @@ async fn outside(
         // Documented: an integer status and nothing else.
         return json_response(401, &json!({ "status": 401 }));
     }
+    if method != Method::GET && shared.door().http_faults.contains(&HttpFault::ForbiddenWrites) {
+        return json_response(403, &json!({ "status": 403 }));
+    }
     let (v2, path) = match (uri.path().strip_prefix("/api/v1/"), uri.path().strip_prefix("/api/v2/")) {
         (Some(path), _) => (false, path),
         (_, Some(path)) => (true, path),
@@ -491,10 +494,11 @@ async fn outside(
     response
 }
 
-/// Runs the acts that wait for this request.
+/// Runs the act that waits longest for such a request.
 fn interrupt(door: &mut Door, method: &str, path: &str) {
-    let due = door.interruptions.extract_if(.., |waiting| waiting.is_before(method, path));
-    for interruption in due.collect::<Vec<_>>() {
+    let due = door.interruptions.iter().position(|waiting| waiting.is_before(method, path));
+    if let Some(position) = due {
+        let interruption = door.interruptions.remove(position);
         (interruption.act)(&mut door.world);
     }
 }
@@ -566,9 +570,6 @@ fn spoil_answer(
                 }
             }
             HttpFault::ForbiddenRuns { sync } if request.path == format!("syncs/{sync}/sync_runs") => {
-                (*status, *answer) = (403, json!({ "status": 403 }));
-            }
-            HttpFault::ForbiddenWrites if request.method != "GET" => {
                 (*status, *answer) = (403, json!({ "status": 403 }));
             }
             HttpFault::NoRunsInV2 if request.v2 && request.path.contains("sync_runs") => {

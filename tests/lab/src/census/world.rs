@@ -494,8 +494,8 @@ impl World {
         self.trigger_by(StartedBy::Person, id, full)
     }
 
-    /// Starts a run now. Starting a paused sync works too, which is the lab's choice.
-    pub(super) fn trigger_by(&mut self, party: StartedBy, id: u64, full: bool) -> Option<u64> {
+    /// Starts a run now; `None` for an unknown sync. Starting a paused sync works too, which is the lab's choice.
+    pub fn trigger_by(&mut self, party: StartedBy, id: u64, full: bool) -> Option<u64> {
         let run = self.start_run(party, id, self.now, None, full);
         self.queue_webhooks(self.now);
         run
