@@ -508,14 +508,6 @@ impl Operator {
         Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
     }
 
-    /// Reads the state of the SQL warehouse.
-    async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
-        let warehouse = self.warehouse(Limits::default()).await?;
-        let state = warehouse.state().await;
-        Ok(state
-            .ok_or_else(|| Error::plain("the driver of the warehouse does not say whether it runs"))??)
-    }
-
     /// Returns the AWS identity that runs the command, as an ARN.
     async fn identity(&self) -> Result<String, Error> {
         let sts = aws_sdk_sts::Client::new(self.sdk.config());
