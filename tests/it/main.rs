@@ -45,6 +45,8 @@ mod reconcile_days;
 #[cfg(test)]
 mod reconciliation_rounds;
 #[cfg(test)]
+mod remedies;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod safe_form;

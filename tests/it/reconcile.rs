@@ -949,7 +949,8 @@ pub(crate) async fn buckets_are_those_of_keys_as_joined(databases: &Databases) {
     let keys = prop::collection::btree_set("[a-z0-9]{1,15}", 60..61).new_tree(&mut runner).unwrap().current();
     let declared = "key = { source = \"home_id\", destination = \"home_id_c\" }";
     let id = |n: usize| format!("003{n:012}");
-    let kinds: [(&str, &dyn Fn(usize, &str) -> [Line; 2]); 4] = [
+    type Pair<'p> = &'p dyn Fn(usize, &str) -> [Line; 2];
+    let kinds: [(&str, Pair<'_>); 4] = [
         ("home_id|home_id_c|text", &|_, key| [home(&format!(" {key}")), record(&format!("{key}  "))]),
         ("home_id|home_id_c|text-ignoring-case", &|_, key| [home(key), record(&key.to_uppercase())]),
         ("home_id|home_id_c|salesforce-id", &|n, _| [home(&id(n)), record(&format!("{}AAA", id(n)))]),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
-use syncwatch::incident::{Incident, IncidentKey};
+use syncwatch::incident::{Act, Incident, IncidentKey};
 use syncwatch::notice::render_remedy;
 use syncwatch::observation::Unread;
 use syncwatch::observe::proof::copy_of;
@@ -25,6 +25,8 @@ use crate::ports::{Called, Effect, Ports};
 const OBSERVING_LIMIT: Duration = Duration::from_secs(10);
 /// A call that changes something has this long for its answer; after that its effect is looked for.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
+/// Attempts to mark an incident while other functions write it.
+const MARKINGS: usize = 3;
 /// The longest waits of one remedy.
 pub(crate) const ONE_REMEDY: Duration = OBSERVING_LIMIT.saturating_mul(2).saturating_add(CALL_LIMIT);
 /// Messages that one act sends again.
@@ -77,6 +79,22 @@ impl<'s> Vendors<'s> {
             Ok(Err(why)) => Err(Called::Refused(why.to_string())),
             Err(error) => Err(Called::Refused(error.to_string())),
         }
+    }
+
+    /// Marks the incident, so that the notice of its end says who healed it. The mark is optional.
+    async fn mark(&self, record: &Record) {
+        let act = Act { at: self.now(), what: record.plan.act() };
+        let mut stored = self.store.get(&record.plan.incident).await;
+        for _ in 0..MARKINGS {
+            let Ok(Some(incident)) = stored else { break };
+            let expected = Expected::Version(incident.version);
+            match self.store.write(&incident.with_act(act.clone()), expected).await {
+                Ok(WriteOutcome::Written) => return,
+                Ok(WriteOutcome::Lost(current)) => stored = Ok(current),
+                Err(error) => stored = Err(error),
+            }
+        }
+        tracing::warn!(remedy = %record.id, "incident not marked as healed by a remedy");
     }
 
     async fn start_warehouse(&self) -> Called {
@@ -195,7 +213,11 @@ impl Ports for Vendors<'_> {
 
     async fn call(&self, record: &Record) -> Called {
         let lost = || Called::Lost(format!("no answer within {} s", CALL_LIMIT.as_secs()));
-        timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost())
+        let answer = timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost());
+        if let Called::Accepted(_) = answer {
+            self.mark(record).await;
+        }
+        answer
     }
 
     async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String> {

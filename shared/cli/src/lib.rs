@@ -55,7 +55,6 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
-use syncwatch::observation::WarehouseState;
 use syncwatch::observe::definition::read_declared_views;
 use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;

@@ -10,7 +10,7 @@ use super::queue::Queue;
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 /// The most that one receive returns (AWS SQS API reference, `ReceiveMessage`).
 const BATCH: u32 = 10;
-/// The most messages that one call looks at, so that a long queue of old ones costs no more than this.
+/// The most messages that one call receives, so that a long queue of old ones costs no more than this.
 const MOST_SEEN: u32 = 1_000;
 /// How long a received message stays hidden, in seconds: longer than one call, so that it sees each message once.
 const HIDDEN_S: i32 = 120;

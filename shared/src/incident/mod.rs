@@ -195,6 +195,15 @@ pub struct Episode {
     pub resolved_at: Option<Timestamp>,
 }
 
+/// An act of a remedy on an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// UTC.
+    pub at: Timestamp,
+    /// Such as `run properties-update again`.
+    pub what: String,
+}
+
 /// The recent periods in which an incident was open, and how far back they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
@@ -263,6 +272,9 @@ pub struct Course {
     /// When earlier faults of this key began, including those that did not alert (UTC).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Timestamp>,
+    /// The last act of a remedy on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
     /// When this key was acknowledged (UTC).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acknowledgements: Vec<Timestamp>,
@@ -384,6 +396,14 @@ impl Incident {
     /// Returns when notices about it were sent.
     pub fn notices_sent(&self) -> Instants {
         Instants::of(&self.course.sent)
+    }
+
+    /// Returns the incident with an act of a remedy on it.
+    #[must_use]
+    pub fn with_act(&self, act: Act) -> Self {
+        let mut acted = Self { version: self.version + 1, ..self.clone() };
+        acted.course.act = Some(act);
+        acted
     }
 
     /// Returns the incident with the notice recorded as sent at this instant.

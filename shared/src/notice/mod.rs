@@ -102,12 +102,12 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         test: false,
     };
     body.title = title(&body, incident, pipeline);
-    body.note = Some(note(&body, pipeline)).filter(|note| !note.is_empty());
+    body.note = Some(note(&body, incident, pipeline)).filter(|note| !note.is_empty());
     body
 }
 
 /// The state of the incident beyond its finding.
-fn note(body: &Body, pipeline: &Pipeline) -> String {
+fn note(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
     let mut notes = Vec::new();
     match body.kind {
         NoticeKind::StoppedReporting => {
@@ -122,6 +122,12 @@ fn note(body: &Body, pipeline: &Pipeline) -> String {
             notes.push(format!(
                 "This keeps failing and recovering. You get one alert; it resolves after {quiet} without a failure."
             ));
+        }
+        NoticeKind::Resolved => {
+            // An act on an earlier incident of the key did not heal this one.
+            if let Some(act) = incident.course.act.as_ref().filter(|act| act.at >= incident.opened_at) {
+                notes.push(format!("Healed by Syncwatch: {}, at {}.", act.what, local(act.at, pipeline)));
+            }
         }
         _ => {}
     }

@@ -11,7 +11,9 @@ use crate::classify::{CERTAINTY_FIGURE, ErrorClass, Family};
 use crate::figure::Figure;
 use crate::finding::{Check, Severity};
 use crate::incident::{Acknowledged, State as IncidentState};
-use crate::observation::{Counts, ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, VendorAlerts};
+use crate::observation::{
+    Counts, ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, VendorAlerts, WarehousePower,
+};
 use crate::pipeline::{Level, Pipeline};
 
 const TOML: &str = r#"
@@ -299,7 +301,7 @@ const CLOSES: [Change; 24] = [
     }),
     (Gate::PersonAtWork, |scene| scene.sync().sync.updated_at = Some(scene.now - minutes(119))),
     (Gate::Condition, |scene| scene.sync().sync.paused = Some(true)),
-    (Gate::Gain, |scene| scene.now = scene.now + minutes(15 * 60 + 45)),
+    (Gate::Gain, |scene| scene.now += minutes(15 * 60 + 45)),
     (Gate::Budget, |scene| {
         let states = [State::Healed, State::Failed, State::Healed];
         let tries = (0_i64..).zip(states);

@@ -49,9 +49,9 @@ schedule = { daily_at = "02:00", time_zone = "UTC" }
 pub(crate) enum Answer {
     Accepts,
     /// The effect is there, and the answer is lost.
-    LosesAnswer,
+    Deaf,
     /// Neither effect nor answer.
-    LosesCall,
+    Drops,
     Refuses,
     Forbids,
 }
@@ -279,8 +279,8 @@ impl World {
     }
 
     fn is_healthy(&self) -> bool {
-        let ended = self.runs.iter().rev();
-        let last = ended.filter(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed)).next();
+        let mut newest = self.runs.iter().rev();
+        let last = newest.find(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed));
         !self.paused && last.is_none_or(|run| run.status == RunStatus::Completed)
     }
 
@@ -453,11 +453,11 @@ impl Ports for Model {
             world.calls.push((now, record.id.clone(), record.plan.kind));
             match world.answer {
                 Answer::Accepts => Called::Accepted(world.take_effect(record)),
-                Answer::LosesAnswer => {
+                Answer::Deaf => {
                     world.take_effect(record);
                     Called::Lost("timeout".to_owned())
                 }
-                Answer::LosesCall => Called::Lost("timeout".to_owned()),
+                Answer::Drops => Called::Lost("timeout".to_owned()),
                 Answer::Refuses => Called::Refused("404".to_owned()),
                 Answer::Forbids => Called::Forbidden("403".to_owned()),
             }

@@ -15,8 +15,8 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 fn event() -> impl Strategy<Value = Event> {
     let answers = prop_oneof![
         4 => Just(Answer::Accepts),
-        2 => Just(Answer::LosesAnswer),
-        1 => Just(Answer::LosesCall),
+        2 => Just(Answer::Deaf),
+        1 => Just(Answer::Drops),
         1 => Just(Answer::Refuses),
         1 => Just(Answer::Forbids),
     ];
@@ -144,7 +144,7 @@ fn two_tries_that_do_not_help_are_the_last() {
 #[test]
 fn lost_answer_is_looked_for_and_never_repeated() {
     let fails = [Event::RunFails, Event::Minutes(7)];
-    let lost = [Event::Answers(Answer::LosesAnswer), ROUND];
+    let lost = [Event::Answers(Answer::Deaf), ROUND];
     let model = played(&[fails, lost].concat());
     assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Unknown)]);
     for event in [Event::Minutes(2), ROUND, Event::Minutes(4), ROUND] {
@@ -156,7 +156,7 @@ fn lost_answer_is_looked_for_and_never_repeated() {
 
 #[test]
 fn call_without_effect_fails_after_ten_minutes_and_keeps_its_budget() {
-    let model = played(&[Event::RunFails, Event::Minutes(7), Event::Answers(Answer::LosesCall), ROUND]);
+    let model = played(&[Event::RunFails, Event::Minutes(7), Event::Answers(Answer::Drops), ROUND]);
     for event in [Event::Minutes(7), ROUND] {
         model.happen(event);
     }

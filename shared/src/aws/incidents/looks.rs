@@ -154,7 +154,7 @@ impl IncidentStore {
             (BASE_AT, at(&looks.base)),
             (NEWEST_AT, at(&looks.newest)),
             (UNCONFIRMED, attribute(looks.unconfirmed)),
-            (KNOWN, json(&looks.known)),
+            (KNOWN, json(looks.known)),
             expires,
         ];
         let update = Update::storing(key(pipeline, object), attributes).when(condition);

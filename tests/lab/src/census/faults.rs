@@ -160,6 +160,8 @@ pub enum HttpFault {
     ForbiddenRuns {
         sync: u64,
     },
+    /// The token may only read. The lab refuses after the effect of a request, so use it with requests that must not be repeated.
+    ForbiddenWrites,
     /// V2 has no runs: their paths there are not documented.
     NoRunsInV2,
     /// The next `times` requests that change something take effect, and the connection is closed without an answer.

@@ -568,6 +568,9 @@ fn spoil_answer(
             HttpFault::ForbiddenRuns { sync } if request.path == format!("syncs/{sync}/sync_runs") => {
                 (*status, *answer) = (403, json!({ "status": 403 }));
             }
+            HttpFault::ForbiddenWrites if request.method != "GET" => {
+                (*status, *answer) = (403, json!({ "status": 403 }));
+            }
             HttpFault::NoRunsInV2 if request.v2 && request.path.contains("sync_runs") => {
                 (*status, *answer) = (404, json!({ "status": 404 }));
             }
@@ -606,6 +609,7 @@ fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
         | HttpFault::NoPagination
         | HttpFault::UnreadableId { .. }
         | HttpFault::ForbiddenRuns { .. }
+        | HttpFault::ForbiddenWrites
         | HttpFault::NoRunsInV2 => false,
     };
     let position = door.http_faults.iter().position(about_the_door)?;

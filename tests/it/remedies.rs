@@ -1,0 +1,286 @@
+//! Remedies end to end: the function on the lab's AWS, Census and Databricks, with people and faults in between.
+
+use ::remedies::App;
+use serde_json::{Value, json};
+use syncwatch::pipeline::RemedyKind;
+use syncwatch::remedy::{Record, State, Stop};
+use syncwatch::runtime::env;
+use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, World, Write};
+use syncwatch_lab::databricks::DatabricksFault;
+use syncwatch_lab::properties::PropertyWorld;
+
+use crate::engines::{CREATE, Engines, PIPELINE, UPDATE};
+
+/// Every four hours, so that the schedule heals nothing soon.
+const CRON: &str = "0 */4 * * *";
+
+fn acting(level: &str) -> String {
+    let often = "schedule = { every = \"15m\", grace = \"5m\" }";
+    assert!(PIPELINE.contains(often));
+    let rare = format!("schedule = {{ cron = \"{CRON}\", time_zone = \"UTC\", grace = \"5m\" }}");
+    format!("{}\n[remedies]\nlevel = \"{level}\"\n", PIPELINE.replace(often, &rare))
+}
+
+fn locked() -> Fault {
+    let message = "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record".to_owned();
+    Fault::Fail { sync: UPDATE, code: "X".to_owned(), message }
+}
+
+/// A stage on which the run of 16:00 has failed, and the poll has seen it; the fault is over.
+async fn with_failed_run(level: &str, fault: Fault) -> Engines {
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    let mut world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
+    world.configure(UPDATE, |sync| sync.schedule = SimSchedule::cron(CRON).unwrap());
+    let engines = Engines::set(&acting(level), world).await;
+    engines.inject(&fault);
+    engines.pass(4 * 60 + 6);
+    engines.verify().await;
+    engines.heal(&fault);
+    engines
+}
+
+async fn heal(engines: &Engines) -> Value {
+    App(engines.site("remedies")).run(json!({ "task": "heal" }), engines.now()).await.unwrap()
+}
+
+async fn records(engines: &Engines) -> Vec<(RemedyKind, State)> {
+    let (mut records, unreadable) = engines.store().remedies("properties").await.unwrap();
+    assert!(unreadable.is_empty());
+    records.sort_by_key(|record: &Record| (record.proposed_at(), record.attempt));
+    records.into_iter().map(|record| (record.plan.kind, record.state)).collect()
+}
+
+fn writes(engines: &Engines) -> Vec<Write> {
+    assert_eq!(engines.stage.census.full_syncs_requested(), 0);
+    engines.stage.census.writes().into_iter().filter(|write| !write.path.contains("webhooks")).collect()
+}
+
+fn triggered(engines: &Engines) -> usize {
+    let writes = writes(engines);
+    assert!(writes.iter().all(|write| write.path == format!("/api/v1/syncs/{UPDATE}/trigger")), "{writes:?}");
+    writes.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_run_is_run_again_and_nobody_is_paged() {
+    let engines = with_failed_run("act", locked()).await;
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Held)], "it waits five minutes first");
+    engines.pass(8);
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Verifying)]);
+    engines.pass(6);
+    engines.verify().await;
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Healed)]);
+    assert_eq!(triggered(&engines), 1);
+    let notices = engines.notices().await;
+    let ends = ["opened", "resolved"].map(|kind| format!("{kind} properties/run-failed/properties-update"));
+    assert_eq!(notices[..2], ends);
+    assert!(notices[2].starts_with("note properties/remedy/") && notices.len() == 3, "{notices:?}");
+    let told = engines.stage.subscriber.notifications();
+    let [opened, resolved, note] = &told[..] else { panic!("{told:?}") };
+    assert!(opened.text("severity") == "error" && note.text("severity") == "info");
+    assert!(note.text("summary").contains("healed by itself"), "{}", note.text("summary"));
+    assert!(resolved.text("note").contains("Syncwatch"), "{}", resolved.text("note"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_changes_nothing_and_is_listed() {
+    let engines = with_failed_run("advise", locked()).await;
+    engines.pass(8);
+    for _ in 0..3 {
+        heal(&engines).await;
+        engines.pass(2);
+    }
+    assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Advised)]);
+    assert_eq!(triggered(&engines), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_whose_answer_was_lost_is_found_and_never_asked_for_again() {
+    for lost in [HttpFault::AnswerLost { times: 1 }, HttpFault::ErrorAfterEffect { times: 1 }] {
+        let engines = with_failed_run("act", locked()).await;
+        // The vendor is slow to show the new run.
+        engines.inject(&Fault::ListedLate { sync: UPDATE, seconds: 90 });
+        engines.stage.census.break_door(lost.clone());
+        engines.pass(8);
+        heal(&engines).await;
+        assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Unknown)], "{lost:?}");
+        for _ in 0..4 {
+            engines.pass(2);
+            engines.verify().await;
+            heal(&engines).await;
+        }
+        assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Healed)], "{lost:?}");
+        assert_eq!(triggered(&engines), 1, "{lost:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_functions_at_once_act_once() {
+    let engines = with_failed_run("act", locked()).await;
+    engines.pass(8);
+    let functions = [0, 1, 2].map(|_| App(engines.site("remedies")));
+    let rounds = functions.iter().map(|function| function.run(json!({ "task": "heal" }), engines.now()));
+    for answer in futures::future::join_all(rounds).await {
+        answer.unwrap();
+    }
+    assert_eq!(triggered(&engines), 1);
+}
+
+/// An act of a person, between the observation that a remedy was judged by and the one at the moment of acting.
+async fn with_a_person(act: impl FnOnce(&mut World) + Send + 'static) {
+    let engines = with_failed_run("act", locked()).await;
+    heal(&engines).await;
+    engines.pass(8);
+    let read = format!("GET /api/v1/syncs/{UPDATE}");
+    engines.stage.census.before_next(&read, |_| {});
+    engines.stage.census.before_next(&read, act);
+    heal(&engines).await;
+    assert_eq!(triggered(&engines), 0);
+    assert_eq!(records(&engines).await, [(RemedyKind::RunAgain, State::Held)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_who_pauses_between_judge_and_act_stops_it() {
+    with_a_person(|world| world.configure(UPDATE, |sync| sync.paused = true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_who_runs_the_sync_between_judge_and_act_stops_it() {
+    with_a_person(|world| {
+        world.trigger(UPDATE, false);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_who_changes_the_schedule_between_judge_and_act_stops_it() {
+    with_a_person(|world| world.configure(UPDATE, |sync| sync.schedule = SimSchedule::Never)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_switch_stops_every_act_until_it_is_off() {
+    let engines = with_failed_run("act", locked()).await;
+    let stop = Stop { kind: None, by: "ada".to_owned(), at: engines.now(), why: "release".to_owned() };
+    engines.store().put_stop("properties", &stop, true).await.unwrap();
+    engines.pass(8);
+    heal(&engines).await;
+    assert_eq!(triggered(&engines), 0);
+    engines.store().put_stop("properties", &stop, false).await.unwrap();
+    engines.pass(2);
+    heal(&engines).await;
+    assert_eq!(triggered(&engines), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_token_is_one_finding_and_no_act() {
+    let engines = with_failed_run("act", locked()).await;
+    engines.stage.census.break_door(HttpFault::Unauthorized);
+    for _ in 0..4 {
+        engines.pass(4);
+        engines.verify().await;
+        heal(&engines).await;
+    }
+    assert_eq!(triggered(&engines), 0);
+    let open: Vec<String> =
+        engines.incidents().await.into_iter().filter(|incident| incident.starts_with("open")).collect();
+    assert_eq!(open, ["open run-failed/properties-update", "open token-accepted/census"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_create_sync_is_left_to_people() {
+    let fault = Fault::Fail {
+        sync: CREATE,
+        code: "X".to_owned(),
+        message: "UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record".to_owned(),
+    };
+    let engines = with_failed_run("act", fault).await;
+    for _ in 0..4 {
+        engines.pass(2);
+        heal(&engines).await;
+    }
+    assert_eq!(triggered(&engines), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_is_resumed_by_an_approval_and_not_without() {
+    let engines = with_failed_run("act", Fault::Pause { sync: UPDATE }).await;
+    engines.stage.census.with_world(|world| world.configure(UPDATE, |sync| sync.paused = true));
+    engines.pass(2);
+    engines.verify().await;
+    heal(&engines).await;
+    engines.pass(2);
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::Resume, State::Proposed)]);
+    assert!(writes(&engines).is_empty());
+    let asked = engines.stage.subscriber.notifications();
+    assert!(asked.iter().any(|notice| notice.text("summary").contains("syncwatch remedies approve")));
+
+    let (records_before, _) = engines.store().remedies("properties").await.unwrap();
+    let approved = records_before[0].approved("arn:aws:iam::123456789012:user/ada", engines.now()).unwrap();
+    assert!(engines.store().put_remedy("properties", &approved, engines.now()).await.unwrap());
+    heal(&engines).await;
+    let [resumed] = &writes(&engines)[..] else { panic!("{:?}", writes(&engines)) };
+    assert_eq!((resumed.method.as_str(), &resumed.body), ("PATCH", &json!({ "paused": false })));
+    engines.pass(4 * 60);
+    engines.verify().await;
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::Resume, State::Healed)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_warehouse_is_started_and_its_failed_sync_run_again() {
+    let message =
+        "The SQL warehouse is stopped. Start the warehouse and try again: WAREHOUSE_STOPPED".to_owned();
+    let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message };
+    let engines = with_failed_run("act", fault).await;
+    let databricks = &engines.stage.warehouse.as_ref().unwrap().databricks;
+    databricks.inflict(DatabricksFault::Stopped { start_s: 60 });
+    heal(&engines).await;
+    assert_eq!(databricks.writes().len(), 1, "{:?}", databricks.writes());
+    databricks.pass(std::time::Duration::from_secs(120));
+    for _ in 0..7 {
+        engines.pass(2);
+        engines.verify().await;
+        heal(&engines).await;
+    }
+    let healed = [(RemedyKind::StartWarehouse, State::Healed), (RemedyKind::RunAgain, State::Healed)];
+    assert_eq!(records(&engines).await, healed);
+    assert_eq!((triggered(&engines), databricks.writes().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_right_is_said_and_ends_the_tries() {
+    let engines = with_failed_run("act", locked()).await;
+    engines.stage.census.break_door(HttpFault::ForbiddenWrites);
+    for _ in 0..40 {
+        engines.pass(4);
+        heal(&engines).await;
+    }
+    let open = engines.incidents().await;
+    assert!(open.contains(&"open remedies-act/syncwatch".to_owned()), "{open:?}");
+    let acted = records(&engines).await.into_iter().filter(|(_, state)| *state == State::Failed).count();
+    assert_eq!(acted, 2, "the breaker opens after two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undelivered_notices_are_sent_again() {
+    let engines = with_failed_run("act", locked()).await;
+    let dead = engines.site("alert-relay").queue(env::NOTICES_DEAD_LETTERS);
+    for number in 0..12 {
+        dead.send(&format!("{{\"number\":{number}}}")).await.unwrap();
+    }
+    for _ in 0..3 {
+        engines.verify().await;
+        engines.pass(2);
+    }
+    for _ in 0..8 {
+        engines.pass(2);
+        heal(&engines).await;
+    }
+    engines.verify().await;
+    let kinds = records(&engines).await;
+    assert!(kinds.contains(&(RemedyKind::ReplayDeadLetters, State::Healed)), "{kinds:?}");
+}
