@@ -1,0 +1,161 @@
+//! The statements of the proof before a create sync is run again, on real engines.
+
+use jiff::Timestamp;
+use syncwatch::observe::proof::copy_of;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::reconcile::Statements;
+use syncwatch::remedy::CopySeen;
+use syncwatch::sql::{Dialect, ParameterValue};
+use syncwatch::warehouse::Warehouse;
+use syncwatch_lab::databricks::{DatabricksFault, DatabricksServer};
+use syncwatch_lab::engines::{self, Postgres};
+use tempfile::TempDir;
+
+use crate::reconcile::{Columns, Line, at, insert, make_table, pipeline};
+use crate::simulated_databricks;
+
+const OBJECT: &str = r#"
+[[objects]]
+name = "homes"
+key = { source = "home_id", destination = "home_id_c" }
+syncs = ["properties-create"]
+fields = [{ source = "note", destination = "note_c", kind = "text" }]
+source = { table = "crm.rds.homes" }
+[objects.destination]
+table = "crm.salesforce.home"
+synced = "synced"
+created = "created_date"
+deleted = "gone"
+modified_by = "by_user"
+integration_users = ["005000000000001AAA"]
+"#;
+const COLUMNS: &Columns<'static> = &[
+    ("home_id_c", "VARCHAR(40)"),
+    ("by_user", "VARCHAR(18)"),
+    ("created_date", "TIMESTAMP"),
+    ("synced", "TIMESTAMP"),
+    ("gone", "BOOLEAN"),
+];
+const COPY: &str = "crm.salesforce.home";
+const VIEW: &str = "crm.rds.homes_to_create";
+const CREATE: &str = "properties-create";
+/// The syncs' user, and a person.
+const SYNC: &str = "005000000000001";
+const PERSON: &str = "005000000000002AAA";
+
+fn declared(dialect: Dialect, declaration: &str) -> Pipeline {
+    let mut pipeline = pipeline(dialect, declaration);
+    pipeline.objects.drain(..pipeline.objects.len() - 1);
+    pipeline
+}
+
+fn row(key: Option<&str>, by: &str, created: &str, gone: Option<bool>) -> Line {
+    let key = ParameterValue::Text(key.map(str::to_owned));
+    let synced = at("2026-11-24T10:30:00Z");
+    vec![key, by.into(), at(created).into(), synced.into(), ParameterValue::Boolean(gone)]
+}
+
+async fn fill(warehouse: &Warehouse, rows: &[Line]) {
+    make_table(warehouse, COPY, COLUMNS).await;
+    insert(warehouse, COPY, COLUMNS, rows).await;
+}
+
+/// Rows without a fault: a deleted twin, and a record that a person made without an id.
+fn clean() -> Vec<Line> {
+    let before = "2026-11-24T08:00:00Z";
+    vec![
+        row(Some("P-1"), SYNC, before, None),
+        row(Some("P-2"), SYNC, "2026-11-24T09:00:00Z", Some(false)),
+        row(Some("P-2"), SYNC, before, Some(true)),
+        row(Some("P-3"), PERSON, "2026-11-24T09:05:00Z", None),
+        row(None, PERSON, "2026-11-24T09:04:00Z", None),
+    ]
+}
+
+async fn faults_in_the_copy_are_found_on(warehouse: Warehouse) {
+    let dialect = warehouse.dialect();
+    let pipeline = declared(dialect, OBJECT);
+    let opened = Ok(warehouse);
+    let warehouse = opened.as_ref().unwrap();
+    let counts = async |rows: Vec<Line>| {
+        fill(warehouse, &rows).await;
+        let seen = copy_of(&pipeline, CREATE, &opened).await;
+        assert_eq!(seen.synced, Ok(at("2026-11-24T10:30:00Z")));
+        (seen.duplicates.unwrap(), seen.null_ids.unwrap())
+    };
+    let also = |row: Line| [clean(), vec![row]].concat();
+    let before = "2026-11-24T08:00:00Z";
+    assert_eq!(counts(clean()).await, (0, 0));
+    assert_eq!(counts(also(row(Some(" p-1"), SYNC, before, None))).await, (1, 0), "another case");
+    assert_eq!(counts(also(row(None, SYNC, before, None))).await, (0, 1));
+    assert_eq!(counts(also(row(Some(""), "005000000000001AAA", before, None))).await, (0, 1), "an empty id");
+    assert_eq!(counts(also(row(None, "", before, None))).await, (0, 1), "an unknown writer");
+
+    fill(warehouse, &clean()).await;
+    let statements = Statements::new(&pipeline.objects[0], dialect, Timestamp::UNIX_EPOCH);
+    let created = async |from: &str, to: &str| {
+        let answer = warehouse.query(&statements.copy_of_creates(at(from), at(to)).unwrap()).await.unwrap();
+        answer.only_row().unwrap().get::<i64>("created").unwrap()
+    };
+    assert_eq!(created("2026-11-24T09:00:00Z", "2026-11-24T09:05:00Z").await, 2);
+    assert_eq!(created("2026-11-24T09:00:01Z", "2026-11-24T09:04:59Z").await, 0);
+
+    make_table(warehouse, VIEW, &COLUMNS[..1]).await;
+    let queue = async |keys: &[Option<&str>]| {
+        let lines: Vec<Line> =
+            keys.iter().map(|key| vec![ParameterValue::Text(key.map(str::to_owned))]).collect();
+        insert(warehouse, VIEW, &COLUMNS[..1], &lines).await;
+        let answer = warehouse.query(&statements.queue_of_creates(VIEW, "home_id_c").unwrap()).await.unwrap();
+        let row = answer.only_row().unwrap();
+        (row.get::<i64>("n").unwrap(), row.get::<i64>("without_own_key").unwrap())
+    };
+    assert_eq!(queue(&[Some("A"), Some("B")]).await, (2, 0));
+    assert_eq!(queue(&[Some("b")]).await, (3, 1));
+    assert_eq!(queue(&[None]).await, (4, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_in_the_copy_are_found_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    faults_in_the_copy_are_found_on(engines::sqlite(&folder.path().join("warehouse.db")).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_in_the_copy_are_found_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    faults_in_the_copy_are_found_on(server.warehouse().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undeclared_columns_are_not_shown() {
+    let folder = TempDir::new().unwrap();
+    let opened = engines::sqlite(&folder.path().join("warehouse.db")).map_err(|error| error.to_string());
+    fill(opened.as_ref().unwrap(), &clean()).await;
+    let bare = OBJECT.split("synced =").next().unwrap();
+    let seen = copy_of(&declared(Dialect::Sqlite, bare), CREATE, &opened).await;
+    // Without `deleted` and `modified_by`, all rows count.
+    assert_eq!((seen.duplicates, seen.null_ids), (Ok(1), Ok(1)));
+    assert!(
+        seen.synced.unwrap_err().contains("add synced") && seen.created.unwrap_err().contains("add created")
+    );
+    let mut without = declared(Dialect::Sqlite, OBJECT);
+    without.objects.clear();
+    let seen = copy_of(&without, CREATE, &opened).await;
+    assert!(seen.duplicates.unwrap_err().contains("[[objects]]"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_warehouse_is_not_started_for_the_proof() {
+    let folder = TempDir::new().unwrap();
+    let database = engines::sqlite(&folder.path().join("lab.sqlite")).unwrap();
+    fill(&database, &clean()).await;
+    let server = DatabricksServer::start(database).await.unwrap();
+    let opened = Ok(simulated_databricks::open(simulated_databricks::settings(&server)));
+    let pipeline = declared(Dialect::Databricks, OBJECT);
+    assert_eq!(copy_of(&pipeline, CREATE, &opened).await.duplicates, Ok(0));
+    server.inflict(DatabricksFault::Stopped { start_s: 0 });
+    let why = "the warehouse is stopped, and is not started for it";
+    assert_eq!(copy_of(&pipeline, CREATE, &opened).await, CopySeen::unknown(why));
+    let state = opened.as_ref().unwrap().state().await.unwrap().unwrap();
+    assert!(state.is_stopped(), "{state:?}");
+}
