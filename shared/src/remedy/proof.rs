@@ -19,12 +19,12 @@ const USUAL_QUEUES: u64 = 3;
 const LOOKED_FOR: SignedDuration = SignedDuration::from_hours(24);
 const OPERATION: &str = "upsert";
 
-/// What was observed before a run that may create records. `Err` says why it is unknown.
+/// The observations before a run that may create records. `Err` says why something is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// When reading began (UTC), by our clock.
     pub at: Timestamp,
-    /// What the sync does with a record, in Census's words.
+    /// Such as `upsert`, in Census's words.
     pub operation: Result<String, String>,
     /// The field of the destination by which the sync matches records.
     pub identifier: Result<String, String>,
@@ -144,7 +144,7 @@ impl Proof {
             differs.then(|| format!("the primary identifier is {field}, not the declared {declared}"))
         });
         if !self.declared_unique {
-            let missing = "nobody declared that the external id is unique in the destination: check it there, then add \
+            let missing = "it is not declared that the external id is unique in the destination: check it there, then add \
                            unique_external_id = true to the sync in pipeline.toml";
             points.0.push(missing.to_owned());
         }
@@ -246,7 +246,7 @@ pub fn look_after(record: &Record, now: Timestamp) -> Option<Timestamp> {
     (now > due && now.duration_since(due) < LOOKED_FOR).then_some(after)
 }
 
-/// Returns the record after a look at a copy that has its effect.
+/// Returns the record after the copy, with its effect, was asked for duplicates.
 pub fn looked(record: &Record, copy: &CopySeen, after: Timestamp) -> Option<Record> {
     let (Ok(count), Ok(synced)) = (&copy.duplicates, &copy.synced) else { return None };
     (*synced > after).then(|| Record {

@@ -102,7 +102,7 @@ pub(crate) struct World {
     pub(crate) calls: Vec<(Timestamp, String, RemedyKind)>,
     pub(crate) wrong: Vec<String>,
     pub(crate) told: Vec<(String, Telling)>,
-    /// What a look at the copy shows.
+    /// The copy, as it is read.
     pub(crate) copy: CopySeen,
 }
 

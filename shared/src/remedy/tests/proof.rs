@@ -59,7 +59,7 @@ const HIDES: [Change; 15] = [
     (8, |proof| proof.working = Ok(vec!["run 9 of update".to_owned()])),
 ];
 
-/// What may be unknown.
+/// Makes one part of a proof unknown.
 const FORGETS: [fn(&mut Proof); 11] = [
     |proof| proof.operation = Err(String::new()),
     |proof| proof.identifier = Err(String::new()),
