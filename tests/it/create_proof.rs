@@ -1,14 +1,21 @@
 //! The statements of the proof before a create sync is run again, on real engines.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use syncwatch::census::{Client, Settings};
+use syncwatch::incident::IncidentKey;
 use syncwatch::observe::proof::copy_of;
+use syncwatch::observe::remedies::observe;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Statements;
-use syncwatch::remedy::CopySeen;
-use syncwatch::sql::{Dialect, ParameterValue};
+use syncwatch::remedy::{CopySeen, unshown};
+use syncwatch::sql::{Dialect, ParameterValue, Statement};
 use syncwatch::warehouse::Warehouse;
+use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World};
+use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::{DatabricksFault, DatabricksServer};
 use syncwatch_lab::engines::{self, Postgres};
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
+use syncwatch_lab::stage::LivingWarehouse;
 use tempfile::TempDir;
 
 use crate::reconcile::{Columns, Line, at, insert, make_table, pipeline};
@@ -38,6 +45,7 @@ const COLUMNS: &Columns<'static> = &[
 ];
 const COPY: &str = "crm.salesforce.home";
 const VIEW: &str = "crm.rds.homes_to_create";
+const CREATE_ID: u64 = crate::engines::CREATE;
 const CREATE: &str = "properties-create";
 /// The syncs' user, and a person.
 const SYNC: &str = "005000000000001";
@@ -158,4 +166,65 @@ async fn stopped_warehouse_is_not_started_for_the_proof() {
     assert_eq!(copy_of(&pipeline, CREATE, &opened).await, CopySeen::unknown(why));
     let state = opened.as_ref().unwrap().state().await.unwrap().unwrap();
     assert!(state.is_stopped(), "{state:?}");
+}
+
+/// The proof of the create sync, read from the lab's Census and Databricks, after a change of the lab.
+async fn points_on_the_lab(change: impl AsyncFnOnce(&CensusServer, &LivingWarehouse)) -> Vec<String> {
+    let start = at("2026-11-24T12:10:00Z");
+    let mut world = World::seed_pipeline(start, 11).carrying(PropertyWorld::with(start, 1, 300, 240, 0));
+    world.configure(CREATE_ID, |sync| sync.operation = "upsert".to_owned());
+    let clock = LabClock::set_to(start);
+    let census = CensusServer::start(world, clock).await.unwrap();
+    let living = LivingWarehouse::start(census.feed()).await.unwrap().unwrap();
+    // The table that the lab's Census names.
+    let view = "CREATE VIEW `sfdc_dbx.properties` AS SELECT * FROM `sfdc_dbx.properties_to_create`";
+    living.direct().execute(&Statement::new("the view", view)).await.unwrap();
+    census.jump(SignedDuration::from_hours(6));
+    // The last run is old enough for the copy to have its records.
+    census.inject(Fault::HoldSchedule { sync: CREATE_ID }).unwrap();
+    census.jump(SignedDuration::from_mins(173));
+    change(&census, &living).await;
+
+    let seed = include_str!("../../infra/pipeline.toml");
+    let text =
+        seed.replacen("role = \"create\"", "role = \"create\"\nunique_external_id = true", 1).replacen(
+            "deleted = \"_fivetran_deleted\"",
+            "created = \"created_date\"\ndeleted = \"_fivetran_deleted\"",
+            1,
+        );
+    let pipeline = Pipeline::parse(&text).unwrap();
+    let now = census.clock().now();
+    let settings = Settings::of(&pipeline.census, Some(census.url()), TOKEN.to_owned().into());
+    let client = Client::new(syncwatch::http::client().unwrap(), settings, now).unwrap();
+    let key = IncidentKey::parse("properties/run-due/properties-create").unwrap();
+    let opened = async { Ok(simulated_databricks::open(simulated_databricks::settings(&living.databricks))) };
+    let not_read = async { Err("not read".to_owned()) };
+    let observed = observe(&pipeline, Ok(&client), &key, now, opened, not_read).await;
+    unshown(Some(&observed.proof.expect("a run may create records")), now)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proof_is_complete_on_the_lab_and_each_fault_hides_a_point() {
+    assert_eq!(points_on_the_lab(async |_, _| {}).await, Vec::<String>::new());
+    let insert = async |census: &CensusServer, _: &LivingWarehouse| {
+        census.with_world(|world| world.configure(CREATE_ID, |sync| sync.operation = "insert".to_owned()));
+    };
+    let points = points_on_the_lab(insert).await;
+    assert!(points[0].contains("operation is insert"), "{points:?}");
+    assert!(points[1].contains("not asked while"), "the warehouse is not asked: {points:?}");
+    let twins = async |census: &CensusServer, _: &LivingWarehouse| {
+        let hold = Fault::HoldSchedule { sync: CREATE_ID };
+        census.with_world(|world| hold.heal(world));
+        census.spoil(PropertyFault::DuplicateCreation { percent: 100 }).unwrap();
+        census.jump(SignedDuration::from_hours(6));
+        census.inject(hold).unwrap();
+        census.jump(SignedDuration::from_mins(173));
+    };
+    let points = points_on_the_lab(twins).await;
+    assert!(points.iter().any(|point| point.contains("duplicate")), "{points:?}");
+    let stop = async |_: &CensusServer, living: &LivingWarehouse| {
+        living.databricks.inflict(DatabricksFault::Stopped { start_s: 0 });
+    };
+    let points = points_on_the_lab(stop).await;
+    assert!(points.len() > 4 && points.iter().all(|point| point.contains("is not started")), "{points:?}");
 }
