@@ -18,6 +18,7 @@ use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
 use syncwatch_lab::stage::LivingWarehouse;
 use tempfile::TempDir;
 
+use crate::engines::{CREATE as CREATE_ID, PIPELINE};
 use crate::reconcile::{Columns, Line, at, insert, make_table, pipeline};
 use crate::simulated_databricks;
 
@@ -45,7 +46,6 @@ const COLUMNS: &Columns<'static> = &[
 ];
 const COPY: &str = "crm.salesforce.home";
 const VIEW: &str = "crm.rds.homes_to_create";
-const CREATE_ID: u64 = crate::engines::CREATE;
 const CREATE: &str = "properties-create";
 /// The syncs' user, and a person.
 const SYNC: &str = "005000000000001";
@@ -168,31 +168,42 @@ async fn stopped_warehouse_is_not_started_for_the_proof() {
     assert!(state.is_stopped(), "{state:?}");
 }
 
-/// The proof of the create sync, read from the lab's Census and Databricks, after a change of the lab.
-async fn points_on_the_lab(change: impl AsyncFnOnce(&CensusServer, &LivingWarehouse)) -> Vec<String> {
+/// A world whose create sync writes by the external id.
+pub(crate) fn upserting() -> World {
     let start = at("2026-11-24T12:10:00Z");
     let mut world = World::seed_pipeline(start, 11).carrying(PropertyWorld::with(start, 1, 300, 240, 0));
     world.configure(CREATE_ID, |sync| sync.operation = "upsert".to_owned());
-    let clock = LabClock::set_to(start);
-    let census = CensusServer::start(world, clock).await.unwrap();
-    let living = LivingWarehouse::start(census.feed()).await.unwrap().unwrap();
-    // The table that the lab's Census names.
+    world
+}
+
+/// Makes the view that the lab's Census names as the source of the create sync.
+pub(crate) async fn make_view(living: &LivingWarehouse) {
     let view = "CREATE VIEW `sfdc_dbx.properties` AS SELECT * FROM `sfdc_dbx.properties_to_create`";
     living.direct().execute(&Statement::new("the view", view)).await.unwrap();
+}
+
+/// The seed's pipeline with all that the proof needs.
+pub(crate) fn provable(pipeline: &str) -> String {
+    let (role, deleted) = ("role = \"create\"", "deleted = \"_fivetran_deleted\"");
+    assert!(pipeline.contains(role) && pipeline.contains(deleted));
+    let unique = pipeline.replacen(role, &format!("{role}\nunique_external_id = true"), 1);
+    unique.replacen(deleted, &format!("created = \"created_date\"\n{deleted}"), 1)
+}
+
+/// The proof of the create sync, read from the lab's Census and Databricks, after a change of the lab.
+async fn points_on_the_lab(change: impl AsyncFnOnce(&CensusServer, &LivingWarehouse)) -> Vec<String> {
+    let world = upserting();
+    let clock = LabClock::set_to(world.now());
+    let census = CensusServer::start(world, clock).await.unwrap();
+    let living = LivingWarehouse::start(census.feed()).await.unwrap().unwrap();
+    make_view(&living).await;
     census.jump(SignedDuration::from_hours(6));
     // The last run is old enough for the copy to have its records.
     census.inject(Fault::HoldSchedule { sync: CREATE_ID }).unwrap();
     census.jump(SignedDuration::from_mins(173));
     change(&census, &living).await;
 
-    let seed = include_str!("../../infra/pipeline.toml");
-    let text =
-        seed.replacen("role = \"create\"", "role = \"create\"\nunique_external_id = true", 1).replacen(
-            "deleted = \"_fivetran_deleted\"",
-            "created = \"created_date\"\ndeleted = \"_fivetran_deleted\"",
-            1,
-        );
-    let pipeline = Pipeline::parse(&text).unwrap();
+    let pipeline = Pipeline::parse(&provable(PIPELINE)).unwrap();
     let now = census.clock().now();
     let settings = Settings::of(&pipeline.census, Some(census.url()), TOKEN.to_owned().into());
     let client = Client::new(syncwatch::http::client().unwrap(), settings, now).unwrap();
