@@ -80,16 +80,17 @@ fn clean() -> Vec<Line> {
     ]
 }
 
-async fn faults_in_the_copy_are_found_on(warehouse: Warehouse) {
+pub(crate) async fn faults_in_the_copy_are_found_on(warehouse: &Warehouse) {
     let dialect = warehouse.dialect();
-    let pipeline = declared(dialect, OBJECT);
-    let opened = Ok(warehouse);
-    let warehouse = opened.as_ref().unwrap();
+    let object = declared(dialect, OBJECT).objects.remove(0);
+    let statements = Statements::new(&object, dialect, Timestamp::UNIX_EPOCH);
+    let count = async |statement: Statement, column: &str| {
+        warehouse.query(&statement).await.unwrap().only_row().unwrap().get::<i64>(column).unwrap()
+    };
     let counts = async |rows: Vec<Line>| {
         fill(warehouse, &rows).await;
-        let seen = copy_of(&pipeline, CREATE, &opened).await;
-        assert_eq!(seen.synced, Ok(at("2026-11-24T10:30:00Z")));
-        (seen.duplicates.unwrap(), seen.null_ids.unwrap())
+        let statement = || statements.copy_of_creates(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).unwrap();
+        (count(statement(), "duplicates").await, count(statement(), "null_keys").await)
     };
     let also = |row: Line| [clean(), vec![row]].concat();
     let before = "2026-11-24T08:00:00Z";
@@ -100,10 +101,8 @@ async fn faults_in_the_copy_are_found_on(warehouse: Warehouse) {
     assert_eq!(counts(also(row(None, "", before, None))).await, (0, 1), "an unknown writer");
 
     fill(warehouse, &clean()).await;
-    let statements = Statements::new(&pipeline.objects[0], dialect, Timestamp::UNIX_EPOCH);
     let created = async |from: &str, to: &str| {
-        let answer = warehouse.query(&statements.copy_of_creates(at(from), at(to)).unwrap()).await.unwrap();
-        answer.only_row().unwrap().get::<i64>("created").unwrap()
+        count(statements.copy_of_creates(at(from), at(to)).unwrap(), "created").await
     };
     assert_eq!(created("2026-11-24T09:00:00Z", "2026-11-24T09:05:00Z").await, 2);
     assert_eq!(created("2026-11-24T09:00:01Z", "2026-11-24T09:04:59Z").await, 0);
@@ -113,9 +112,8 @@ async fn faults_in_the_copy_are_found_on(warehouse: Warehouse) {
         let lines: Vec<Line> =
             keys.iter().map(|key| vec![ParameterValue::Text(key.map(str::to_owned))]).collect();
         insert(warehouse, VIEW, &COLUMNS[..1], &lines).await;
-        let answer = warehouse.query(&statements.queue_of_creates(VIEW, "home_id_c").unwrap()).await.unwrap();
-        let row = answer.only_row().unwrap();
-        (row.get::<i64>("n").unwrap(), row.get::<i64>("without_own_key").unwrap())
+        let statement = || statements.queue_of_creates(VIEW, "home_id_c").unwrap();
+        (count(statement(), "n").await, count(statement(), "without_own_key").await)
     };
     assert_eq!(queue(&[Some("A"), Some("B")]).await, (2, 0));
     assert_eq!(queue(&[Some("b")]).await, (3, 1));
@@ -125,13 +123,13 @@ async fn faults_in_the_copy_are_found_on(warehouse: Warehouse) {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_in_the_copy_are_found_on_sqlite() {
     let folder = TempDir::new().unwrap();
-    faults_in_the_copy_are_found_on(engines::sqlite(&folder.path().join("warehouse.db")).unwrap()).await;
+    faults_in_the_copy_are_found_on(&engines::sqlite(&folder.path().join("warehouse.db")).unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_in_the_copy_are_found_on_postgresql() {
     let server = Postgres::start().unwrap();
-    faults_in_the_copy_are_found_on(server.warehouse().unwrap()).await;
+    faults_in_the_copy_are_found_on(&server.warehouse().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +158,9 @@ async fn stopped_warehouse_is_not_started_for_the_proof() {
     let server = DatabricksServer::start(database).await.unwrap();
     let opened = Ok(simulated_databricks::open(simulated_databricks::settings(&server)));
     let pipeline = declared(Dialect::Databricks, OBJECT);
-    assert_eq!(copy_of(&pipeline, CREATE, &opened).await.duplicates, Ok(0));
+    let synced = Ok(at("2026-11-24T10:30:00Z"));
+    let seen = CopySeen { duplicates: Ok(0), null_ids: Ok(0), synced, created: Ok(0) };
+    assert_eq!(copy_of(&pipeline, CREATE, &opened).await, seen);
     server.inflict(DatabricksFault::Stopped { start_s: 0 });
     let why = "the warehouse is stopped, and is not started for it";
     assert_eq!(copy_of(&pipeline, CREATE, &opened).await, CopySeen::unknown(why));

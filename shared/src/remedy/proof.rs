@@ -70,13 +70,8 @@ pub struct CopySeen {
 impl CopySeen {
     /// Nothing of it is known, for this reason.
     pub fn unknown(why: &str) -> Self {
-        let count = Err(why.to_owned());
-        Self {
-            duplicates: count.clone(),
-            null_ids: count.clone(),
-            synced: Err(why.to_owned()),
-            created: count,
-        }
+        let why = || why.to_owned();
+        Self { duplicates: Err(why()), null_ids: Err(why()), synced: Err(why()), created: Err(why()) }
     }
 }
 
