@@ -231,7 +231,8 @@ pub(super) fn harm(record: &Record, ours: &Run, observed: &Observed) -> Option<S
 /// Returns after which sync of its copy (UTC) the effect of an act is all in it, if the copy is still to be asked for duplicates.
 pub fn look_after(record: &Record, now: Timestamp) -> Option<Timestamp> {
     let proof = record.proof.as_ref()?;
-    let ended = matches!(record.state, State::Healed | State::Failed) && record.acted_at.is_some();
+    // A refused act started no run, so later duplicates are not its own.
+    let ended = matches!(record.state, State::Healed | State::Failed) && record.run.is_some();
     if !ended || record.looked || record.harm.is_some() {
         return None;
     }

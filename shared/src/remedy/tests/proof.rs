@@ -205,12 +205,14 @@ fn more_records_than_waited_and_later_duplicates_are_harm() {
     assert_eq!((with(None), with(Some(30))), (None, None));
     assert!(with(Some(31)).unwrap().contains("31 records, but 30 waited"));
 
-    let healed = Record { proof: Some(Box::new(complete())), ..acted(&create_run(), "0", 61, State::Healed) };
+    let proven = Record { run: Some(RunId(8)), proof: Some(Box::new(complete())), ..create_run() };
+    let healed = acted(&proven, "0", 61, State::Healed);
     let ended = now() - minutes(61);
     assert_eq!(look_after(&healed, now()), Some(ended + minutes(30)));
     assert_eq!(look_after(&healed, ended + minutes(60)), None, "the copy cannot have it yet");
     assert_eq!(look_after(&healed, now() + minutes(60 * 24)), None, "given up");
     assert_eq!(look_after(&Record { proof: None, ..healed.clone() }, now()), None, "an update sync");
+    assert_eq!(look_after(&Record { run: None, ..healed.clone() }, now()), None, "no run was started");
     let after = ended + minutes(30);
     let look = |duplicates, synced| {
         looked(&healed, &CopySeen { duplicates, synced: Ok(synced), ..complete().copy }, after)
