@@ -3,6 +3,7 @@
 
 pub mod definition;
 pub mod objects;
+pub mod proof;
 pub mod remedies;
 mod streams;
 

@@ -5,6 +5,8 @@ mod configuration_audit;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod create_proof;
+#[cfg(test)]
 mod data_checks;
 #[cfg(test)]
 mod deployed;

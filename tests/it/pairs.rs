@@ -106,6 +106,7 @@ fn object(number: usize, pair: &Pair) -> Object {
         changed: Some("changed".to_owned()),
         synced: None,
         deleted: None,
+        created: None,
         modified_by: None,
     };
     let field = Field {

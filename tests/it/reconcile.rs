@@ -71,6 +71,11 @@ synced = "synced"
 "#;
 
 fn object(dialect: Dialect, declaration: &str) -> Object {
+    pipeline(dialect, declaration).objects.pop().unwrap()
+}
+
+/// The repository's pipeline on a warehouse of this dialect, with more declarations at its end.
+pub(crate) fn pipeline(dialect: Dialect, declaration: &str) -> Pipeline {
     let seed = include_str!("../../infra/pipeline.toml");
     let databricks = "driver = \"databricks\"\nhost = \"dbc-00000000-0000.cloud.databricks.com\"\nwarehouse_id = \
                       \"0123456789abcdef\"";
@@ -78,7 +83,7 @@ fn object(dialect: Dialect, declaration: &str) -> Object {
     let odbc = format!("driver = \"odbc\"\ndialect = \"{}\"", format!("{dialect:?}").to_lowercase());
     let settings = if dialect == Dialect::Databricks { databricks } else { &odbc };
     let text = format!("{}{declaration}", seed.replacen(databricks, settings, 1));
-    Pipeline::parse(&text).unwrap().objects.pop().unwrap()
+    Pipeline::parse(&text).unwrap()
 }
 
 fn statements(object: &Object, dialect: Dialect) -> Statements<'_> {

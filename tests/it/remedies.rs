@@ -3,12 +3,13 @@
 use ::remedies::App;
 use serde_json::{Value, json};
 use syncwatch::pipeline::RemedyKind;
-use syncwatch::remedy::{Record, State, Stop};
+use syncwatch::remedy::{Gate, Record, State, Stop};
 use syncwatch::runtime::env;
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, World, Write};
 use syncwatch_lab::databricks::DatabricksFault;
 use syncwatch_lab::properties::PropertyWorld;
 
+use crate::create_proof::{make_view, provable, upserting};
 use crate::engines::{CREATE, Engines, PIPELINE, UPDATE};
 
 /// Every four hours, so that the schedule heals nothing soon.
@@ -202,6 +203,39 @@ async fn failed_create_sync_is_left_to_people() {
         heal(&engines).await;
     }
     assert_eq!(triggered(&engines), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_create_sync_is_run_again_only_with_a_proof() {
+    let engines = Engines::set(&provable(&acting("act")), upserting()).await;
+    engines.pass(6 * 60);
+    engines.inject(&Fault::HoldSchedule { sync: CREATE });
+    engines.pass(173);
+    engines.verify().await;
+    let round = async |minutes| {
+        engines.pass(minutes);
+        heal(&engines).await;
+        let (records, _) = engines.store().remedies("properties").await.unwrap();
+        records.into_iter().min_by_key(Record::proposed_at).unwrap()
+    };
+    // Without the view that the sync reads, nothing shows what it would create.
+    round(0).await;
+    let held = round(8).await;
+    assert!(held.state == State::Held && writes(&engines).is_empty(), "{held:?}");
+    assert!(held.failing.iter().all(|failing| failing.gate == Gate::CreateProof), "{:?}", held.failing);
+
+    make_view(engines.stage.warehouse.as_ref().unwrap()).await;
+    let acting = round(2).await;
+    assert_eq!(acting.state, State::Verifying, "{:?}", acting.failing);
+    let [trigger] = &writes(&engines)[..] else { panic!("{:?}", writes(&engines)) };
+    assert_eq!(trigger.path, format!("/api/v1/syncs/{CREATE}/trigger"));
+    let proof = acting.proof.unwrap();
+    assert!(proof.queue.unwrap().rows > 0 && proof.copy.duplicates == Ok(0));
+    let healed = round(20).await;
+    assert!(healed.state == State::Healed && !healed.looked && healed.harm.is_none(), "{healed:?}");
+    // Later, the copy has the new records.
+    let looked = round(4 * 60 + 10).await;
+    assert!(looked.looked && looked.harm.is_none(), "{looked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

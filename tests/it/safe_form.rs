@@ -329,6 +329,7 @@ pub(crate) async fn equal_in_sql_is_never_different(warehouse: &Warehouse, rows:
         changed: None,
         synced: None,
         deleted: None,
+        created: None,
         modified_by: None,
     };
     let field = |(name, compared): (&String, &Compared)| Field {

@@ -24,7 +24,7 @@ use syncwatch_lab::engines;
 use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, sql_folder};
 
 use crate::data_checks::MORE;
-use crate::{pairs, reconcile, safe_form, snapshot};
+use crate::{create_proof, pairs, reconcile, safe_form, snapshot};
 
 /// The variable with the path of a Python that has pyspark.
 const PYTHON: &str = "SPARK_PYTHON";
@@ -324,6 +324,15 @@ async fn random_tables_are_compared_as_in_memory_on_spark() {
     on_spark(&[true], async |databases| {
         reconcile::random_tables_are_compared_as_in_memory(databases, 4).await;
         reconcile::keys_are_joined_by_their_meaning_on(&databases.warehouse).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn faults_in_the_copy_are_found_on_spark() {
+    on_spark(&[true, false], async |databases| {
+        create_proof::faults_in_the_copy_are_found_on(&databases.warehouse).await;
     })
     .await;
 }

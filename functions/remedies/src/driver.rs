@@ -11,7 +11,7 @@ use syncwatch::observation::{Run, RunId, SyncObservation};
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{
     Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, Telling, UNKNOWN_FOR, Verdict, World,
-    adopted, cents, choose, harm, health, ill_syncs, may, next_start,
+    adopted, cents, choose, harm, health, ill_syncs, look_after, looked, may, next_start,
 };
 
 use crate::ports::{Called, Ports};
@@ -66,6 +66,7 @@ impl<P: Ports> Driver<'_, P> {
             // A lost write is no failure: the winner goes on with it.
             let _ = Box::pin(self.proceed(record)).await;
         }
+        self.look_for_duplicates().await;
         let mut open: Vec<&Incident> = self.incidents.iter().filter(|incident| is_open(incident)).collect();
         open.sort_by_key(|incident| (incident.opened_at, &incident.key));
         for incident in open {
@@ -73,6 +74,21 @@ impl<P: Ports> Driver<'_, P> {
                 return;
             }
             let _ = Box::pin(self.propose(incident)).await;
+        }
+    }
+
+    /// Looks for duplicates of runs that have ended, once their records are in the copy.
+    async fn look_for_duplicates(&mut self) {
+        let now = self.ports.now();
+        let due = self.records.iter().filter_map(|record| Some((record.clone(), look_after(record, now)?)));
+        for (record, after) in due.collect::<Vec<_>>() {
+            if !self.ports.has_time() {
+                return;
+            }
+            let copy = self.ports.copy(record.plan.target.name()).await;
+            if let Some(looked) = looked(&record, &copy, after) {
+                let _ = self.put(looked).await;
+            }
         }
     }
 
@@ -227,6 +243,7 @@ impl<P: Ports> Driver<'_, P> {
             failing: Vec::new(),
             acted_at: Some(now),
             newest_before: newest_id(observed),
+            proof: observed.proof.clone(),
             run: (record.plan.kind == RemedyKind::CancelHung).then(|| working(observed)).flatten(),
             gain_seconds: gain,
             cents: cents(record.plan.kind, self.pipeline, observed.warehouse.as_ref().ok()),
@@ -241,7 +258,8 @@ impl<P: Ports> Driver<'_, P> {
         let verdict = self.verdict(&intention, incident.as_ref(), &again).await;
         if !verdict.may_act() || !same_runs {
             let why = if same_runs { verdict.why() } else { "a run began meanwhile".to_owned() };
-            let held = Record { acted_at: None, cents: 0, failing: verdict.failing, ..intention };
+            let held =
+                Record { acted_at: None, cents: 0, proof: None, failing: verdict.failing, ..intention };
             return self.step(&held, State::Held, &why).await.map(drop);
         }
         let answer = self.ports.call(&intention).await;

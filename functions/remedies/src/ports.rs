@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use syncwatch::incident::{Incident, IncidentKey};
 use syncwatch::observation::RunId;
-use syncwatch::remedy::{Observed, Record, Stop, Telling};
+use syncwatch::remedy::{CopySeen, Observed, Record, Stop, Telling};
 
 /// The answer to an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub trait Ports {
     async fn silenced_by(&self, key: &IncidentKey) -> Result<Option<String>, String>;
     /// Reads what the remedies of an incident rely on.
     async fn observe(&self, key: &IncidentKey) -> Observed;
+    /// Reads the copy of the object that a sync writes, if the warehouse runs.
+    async fn copy(&self, sync: &str) -> CopySeen;
     /// Stores a record if the stored one has the version before; `false` if another function was first.
     async fn store(&self, record: &Record) -> Result<bool, String>;
     /// Carries out the act of a record whose intention is stored.

@@ -8,14 +8,15 @@ use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
 use syncwatch::incident::{Act, Incident, IncidentKey};
 use syncwatch::notice::render_remedy;
-use syncwatch::observation::{Unread, WarehouseState};
+use syncwatch::observation::Unread;
+use syncwatch::observe::proof::copy_of;
 use syncwatch::observe::remedies::observe;
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{Observed, Record, Stop, Target, Telling};
+use syncwatch::remedy::{CopySeen, Observed, Record, Stop, Target, Telling};
 use syncwatch::runtime::{Site, env};
 use syncwatch::silence::{active, covering};
 use syncwatch::sql::ErrorKind as WarehouseFault;
-use syncwatch::warehouse::Limits;
+use syncwatch::warehouse::{Limits, Warehouse};
 use tokio::time::{Instant, timeout};
 
 use crate::ports::{Called, Effect, Ports};
@@ -61,12 +62,10 @@ impl<'s> Vendors<'s> {
         &self.site.pipeline
     }
 
-    async fn warehouse(&self) -> Result<WarehouseState, String> {
+    async fn warehouse(&self) -> Result<Warehouse, String> {
         let declared = self.pipeline().warehouse.as_ref().ok_or("pipeline.toml has no [warehouse]")?;
         let opened = self.site.warehouse(declared, Limits::default(), OBSERVING_LIMIT).await;
-        let warehouse = opened.map_err(|error| error.to_string())??;
-        let state = warehouse.state().await.map_err(|error| error.to_string())?;
-        state.ok_or_else(|| "its driver does not say whether it runs".to_owned())
+        opened.map_err(|error| error.to_string())?
     }
 
     async fn dead_letters(&self) -> Result<u64, String> {
@@ -199,6 +198,12 @@ impl Ports for Vendors<'_> {
         )
         .await
         .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
+    }
+
+    async fn copy(&self, sync: &str) -> CopySeen {
+        let read = async { copy_of(self.pipeline(), sync, &self.warehouse().await).await };
+        let late = |_| CopySeen::unknown("the warehouse did not answer in time");
+        timeout(OBSERVING_LIMIT, read).await.unwrap_or_else(late)
     }
 
     async fn store(&self, record: &Record) -> Result<bool, String> {

@@ -55,7 +55,6 @@ use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{test_began, test_key};
-use syncwatch::observation::WarehouseState;
 use syncwatch::observe::definition::read_declared_views;
 use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;
@@ -506,13 +505,6 @@ impl Operator {
     async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
         let settings = self.census_settings(secret, base_url).await?;
         Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
-    }
-
-    /// Reads the state of the SQL warehouse.
-    async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
-        let warehouse = self.warehouse(Limits::default()).await?;
-        let state = warehouse.state().await?;
-        state.ok_or_else(|| Error::plain("the driver of the warehouse does not say whether it runs"))
     }
 
     /// Returns the AWS identity that runs the command, as an ARN.

@@ -13,6 +13,7 @@ use syncwatch::remedy::{
 };
 use syncwatch::silence::{active, covering};
 use syncwatch::text::{counted, minute_utc, plain_line, words};
+use syncwatch::warehouse::Limits;
 
 use super::arguments::Healing;
 use super::error::Error;
@@ -268,7 +269,7 @@ impl Operator {
             Error::new(format!("no open incident {key}"), "`syncwatch incidents` lists open incidents")
         })?;
         let census = self.census().await?;
-        let warehouse = async { self.warehouse_state().await.map_err(|error| error.what) };
+        let warehouse = async { self.warehouse(Limits::default()).await.map_err(|error| error.what) };
         let not_read = async { Err("`syncwatch doctor` counts undelivered notices".to_owned()) };
         let observed = observe(&self.pipeline, Ok(&census), key, self.now, warehouse, not_read).await;
         let runs = observed.sync.as_ref().ok().and_then(|sync| sync.runs.as_ref().ok());

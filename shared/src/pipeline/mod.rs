@@ -267,6 +267,8 @@ pub struct Sync {
     pub owner: Option<String>,
     /// The page of the records in the destination.
     pub object_url: Option<String>,
+    /// Whether people declared that its external id is unique in the destination. Census does not say.
+    pub unique_external_id: bool,
 }
 
 /// The effect of a sync on the destination.

@@ -140,6 +140,8 @@ struct RawSync {
     critical_after: Option<Text>,
     owner: Option<Text>,
     object_url: Option<Text>,
+    #[serde(default)]
+    unique_external_id: bool,
 }
 
 #[derive(Deserialize)]
@@ -477,6 +479,7 @@ impl Validation {
             critical_after: raw.critical_after.map(|text| self.critical_after(&text, "syncs.critical_after")),
             owner: self.owner(raw.owner, "syncs.owner"),
             object_url: raw.object_url.map(|url| self.web(&url, "syncs.object_url")),
+            unique_external_id: raw.unique_external_id,
         }
     }
 

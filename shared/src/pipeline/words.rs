@@ -122,6 +122,9 @@ fn sync_in_words(sync: &Sync, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(url) = &sync.object_url {
         writeln!(f, "  records at {url}")?;
     }
+    if sync.unique_external_id {
+        writeln!(f, "  its external id is unique in the destination, as people checked there")?;
+    }
     Ok(())
 }
 

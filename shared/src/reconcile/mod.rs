@@ -10,6 +10,7 @@
 
 mod compare;
 mod coverage;
+mod creates;
 mod fault;
 mod kind;
 mod look;

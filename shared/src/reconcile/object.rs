@@ -81,6 +81,8 @@ pub struct Side {
     pub changed: Option<String>,
     /// The column with the time when a copy last synced a row, if the table is a copy.
     pub synced: Option<String>,
+    /// The column with the time of a row's creation in the destination.
+    pub created: Option<String>,
     /// The column that marks deleted rows of a copy.
     pub deleted: Option<String>,
     /// The column with the user who last changed a row of the destination.

@@ -23,8 +23,8 @@ const SETTLED: &str = "settled";
 /// Builds the statements of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Statements<'o> {
-    object: &'o Object,
-    dialect: Dialect,
+    pub(super) object: &'o Object,
+    pub(super) dialect: Dialect,
     horizon: Horizon,
     coverage: Coverage,
 }
@@ -335,7 +335,7 @@ impl<'o> Statements<'o> {
         self.object.fields.iter().enumerate()
     }
 
-    fn statement(&self, what: &str, sql: String) -> Statement {
+    pub(super) fn statement(&self, what: &str, sql: String) -> Statement {
         Statement::new(format!("{what} of {}", self.object.name), sql)
     }
 
@@ -530,7 +530,7 @@ impl<'o> Statements<'o> {
         Ok(format!("CASE WHEN {} THEN 1 ELSE 0 END AS u", conditions.join(" OR ")))
     }
 
-    fn column(&self, name: &str) -> Result<String, BadName> {
+    pub(super) fn column(&self, name: &str) -> Result<String, BadName> {
         Ok(format!("t.{}", self.dialect.quote(name)?))
     }
 
@@ -539,12 +539,12 @@ impl<'o> Statements<'o> {
         format!("CAST({column} AS {text})")
     }
 
-    fn text_form(&self, column: &str) -> String {
+    pub(super) fn text_form(&self, column: &str) -> String {
         format!("NULLIF(TRIM({}), '')", self.as_text(column))
     }
 
     /// The form by which keys are joined; empty text is NULL.
-    fn key_form(&self, kind: KeyKind, column: &str) -> String {
+    pub(super) fn key_form(&self, kind: KeyKind, column: &str) -> String {
         let text = self.text_form(column);
         match kind {
             KeyKind::Text => text,
@@ -577,7 +577,7 @@ impl<'o> Statements<'o> {
         }
     }
 
-    fn short_id(&self, text: &str) -> String {
+    pub(super) fn short_id(&self, text: &str) -> String {
         format!("CASE WHEN LENGTH({text}) = 18 THEN SUBSTR({text}, 1, 15) ELSE {text} END")
     }
 

@@ -158,7 +158,14 @@ fn run(
         return Plan { effect: effect.to_owned(), undo: "nothing to undo".to_owned(), ..plan };
     }
     let kind = if limited { RemedyKind::RunAfterLimit } else { RemedyKind::RunAgain };
-    let risk = if sync.role == Role::Update { "" } else { "; it may create records" };
+    let risk = match (sync.role, sync.unique_external_id) {
+        (Role::Update, _) => "",
+        (_, false) => "; it may create records",
+        (_, true) => {
+            "; it may create records, and that the destination refuses a second one with the same external id is declared, \
+             not seen"
+        }
+    };
     Plan {
         effect: format!("one incremental run of {} sends the records that wait{risk}", sync.key),
         cost: "the API calls of one run".to_owned(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::next_start;
 use super::limits::{Breaker, breaker, ready_at, spent};
+use super::proof::unshown;
 use super::{Observed, Record, State, Stop, Target};
 use crate::finding::show_as_stored;
 use crate::incident::{self, Incident};
@@ -131,10 +132,8 @@ pub fn may(record: &Record, world: &World<'_>, now: Timestamp) -> Verdict {
             of_sync(record, key, observed, world, now, &mut verdict);
         }
         if *creates && starts_run(record) {
-            verdict.no(
-                Gate::CreateProof,
-                "it may create records, and no proof exists that another run cannot create duplicates",
-            );
+            let points = unshown(world.observed.proof.as_deref(), now);
+            points.into_iter().for_each(|point| verdict.no(Gate::CreateProof, point));
         }
     }
     if record.plan.kind == RemedyKind::StartWarehouse {

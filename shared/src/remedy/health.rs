@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Observed, Record, limits};
+use super::{Observed, Record, limits, proof};
 use crate::observation::{Run, RunId, RunStatus};
 use crate::pipeline::RemedyKind;
 use crate::text::words;
@@ -124,6 +124,9 @@ pub fn harm(record: &Record, observed: &Observed) -> Option<String> {
     }
     if ours.status == RunStatus::Skipped {
         return None;
+    }
+    if let Some(harm) = proof::harm(record, ours, observed) {
+        return Some(harm);
     }
     let ends = |run: &Run| run.completed_at.unwrap_or(Timestamp::MAX);
     let overlaps = |run: &&Run| {

@@ -11,6 +11,7 @@ mod choose;
 mod gates;
 mod health;
 mod limits;
+mod proof;
 mod score;
 mod words;
 
@@ -27,6 +28,7 @@ pub use choose::{Choice, choose, ill_syncs, next_start, siblings};
 pub use gates::{Failing, Gate, Ill, Verdict, World, cents, may};
 pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, MESSAGES_PER_HOUR, limits};
+pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
 pub use score::{Recovery, Score, score};
 pub use words::{Telling, command};
 
@@ -251,6 +253,12 @@ pub struct Record {
     /// The harm that the act did, by a later observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<String>,
+    /// What proved before the act that it creates no duplicates, for a run that may create records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<Proof>>,
+    /// Whether the copy, with the effect of the act in it, was asked for duplicates.
+    #[serde(default)]
+    pub looked: bool,
     /// Messages that were sent again.
     #[serde(default)]
     pub moved: u64,
@@ -280,6 +288,8 @@ impl Record {
             gain_seconds: None,
             lacks_right: false,
             harm: None,
+            proof: None,
+            looked: false,
             moved: 0,
             untold: None,
         }
@@ -388,6 +398,8 @@ pub struct Observed {
     pub dead_letters: Result<u64, String>,
     /// Whether the incident's own check is healthy by this observation; `None` if it could not be judged.
     pub healthy: Option<bool>,
+    /// Read only for an incident whose remedy is a run that may create records.
+    pub proof: Option<Box<Proof>>,
 }
 
 impl Observed {
@@ -400,6 +412,7 @@ impl Observed {
             warehouse: Err(why.to_owned()),
             dead_letters: Err(why.to_owned()),
             healthy: None,
+            proof: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The choice of remedies, their gates, limits and states.
 
+mod proof;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -12,7 +12,7 @@ use syncwatch::observation::{
     VendorAlerts,
 };
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{Observed, Record, State, Stop, Telling};
+use syncwatch::remedy::{CopySeen, Observed, Record, State, Stop, Telling};
 
 use crate::driver::{Done, Driver};
 use crate::ports::{Called, Effect, Ports};
@@ -102,6 +102,8 @@ pub(crate) struct World {
     pub(crate) calls: Vec<(Timestamp, String, RemedyKind)>,
     pub(crate) wrong: Vec<String>,
     pub(crate) told: Vec<(String, Telling)>,
+    /// The copy, as it is read.
+    pub(crate) copy: CopySeen,
 }
 
 #[derive(Debug)]
@@ -136,6 +138,7 @@ impl Model {
             calls: Vec::new(),
             wrong: Vec::new(),
             told: Vec::new(),
+            copy: CopySeen::unknown("not asked"),
         };
         world.run(Some(now), true);
         Self {
@@ -417,6 +420,11 @@ impl Ports for Model {
             self.world.borrow_mut().happen(event);
         }
         self.world.borrow().observed()
+    }
+
+    async fn copy(&self, _: &str) -> CopySeen {
+        self.alive().await;
+        self.world.borrow().copy.clone()
     }
 
     async fn store(&self, record: &Record) -> Result<bool, String> {

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use syncwatch::observation::RunId;
 use syncwatch::pipeline::RemedyKind;
-use syncwatch::remedy::{State, Telling};
+use syncwatch::remedy::{CopySeen, LastRun, Proof, Queue, State, Telling};
 
 use super::model::{Answer, Event, Model};
 
@@ -236,4 +237,43 @@ fn function_without_the_turn_changes_nothing_outside() {
     let model = played(&[Event::RunFails, Event::Minutes(7), turnless, Event::Minutes(7), turnless]);
     assert!(model.world.borrow().calls.is_empty());
     assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Held)]);
+}
+
+#[test]
+fn duplicates_in_the_copy_after_an_act_are_harm() {
+    let model = played(&[Event::RunFails, ROUND, Event::Minutes(7), ROUND, Event::Minutes(5), ROUND]);
+    assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Healed)]);
+    let copy = |duplicates, synced| CopySeen { duplicates, null_ids: Ok(0), synced, created: Ok(4) };
+    let healed_at = model.world.borrow().now;
+    let proof = Proof {
+        at: healed_at,
+        operation: Ok("upsert".to_owned()),
+        identifier: Ok("Id__c".to_owned()),
+        external_id: Ok("id_c".to_owned()),
+        declared_unique: true,
+        last_run: Ok(LastRun { id: RunId(1), began: healed_at, ended: healed_at, wrote: 4 }),
+        delay: SignedDuration::from_mins(30),
+        copy: copy(Ok(0), Ok(healed_at)),
+        queue: Ok(Queue { rows: 4, without_own_key: 0 }),
+        usual_queue: Ok(4),
+        working: Ok(Vec::new()),
+    };
+    for record in model.world.borrow_mut().records.values_mut() {
+        record.proof = Some(Box::new(proof.clone()));
+    }
+    let after = |minutes, seen: CopySeen| {
+        model.world.borrow_mut().copy = seen;
+        model.happen(Event::Minutes(minutes));
+        model.happen(ROUND);
+        let world = model.world.borrow();
+        let record = world.records.values().next().unwrap();
+        (record.looked, record.harm.is_some())
+    };
+    let hours = |hours| Ok(healed_at + SignedDuration::from_hours(hours));
+    assert_eq!(after(59, copy(Ok(1), hours(2))), (false, false), "not asked yet");
+    assert_eq!(after(2, CopySeen::unknown("the warehouse is stopped")), (false, false));
+    assert_eq!(after(2, copy(Ok(1), Ok(healed_at))), (false, false), "the copy is older than the act");
+    assert_eq!(after(2, copy(Ok(1), hours(1))), (true, true));
+    // It is asked once.
+    assert_eq!(after(2, copy(Ok(0), hours(1))), (true, true));
 }

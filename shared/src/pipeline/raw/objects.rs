@@ -48,6 +48,7 @@ struct RawSide {
     connection: Option<Text>,
     table: Text,
     synced: Option<Text>,
+    created: Option<Text>,
     deleted: Option<Text>,
     modified_by: Option<Text>,
     integration_users: Option<Spanned<Vec<String>>>,
@@ -216,6 +217,7 @@ impl Validation {
             filter: self.conditions(&raw.filter, &at("where")),
             changed: changed.map(|column| self.column(column, &format!("objects.changed.{which}"))),
             synced: raw.synced.as_ref().map(|column| self.column(column, &at("synced"))),
+            created: raw.created.as_ref().map(|column| self.column(column, &at("created"))),
             deleted: raw.deleted.as_ref().map(|column| self.column(column, &at("deleted"))),
             modified_by: self.modified_by(raw),
         };
@@ -240,9 +242,12 @@ impl Validation {
     /// Refuses keys without effect: they would suggest something that is not done.
     fn unused(&mut self, raw: &RawObject) {
         let source = &raw.source;
-        for (key, found) in
-            [("synced", &source.synced), ("deleted", &source.deleted), ("modified_by", &source.modified_by)]
-        {
+        for (key, found) in [
+            ("synced", &source.synced),
+            ("created", &source.created),
+            ("deleted", &source.deleted),
+            ("modified_by", &source.modified_by),
+        ] {
             if let Some(found) = found {
                 self.refuse(found, &format!("objects.source.{key}"), "not used by the source", "remove it");
             }
