@@ -267,7 +267,10 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
 
     // No round has run for an hour.
     let later = Timestamp::now() + SignedDuration::from_hours(1);
-    assert_eq!(red(&stage, later).await, ["clock", "last round of schedule-verification"]);
+    assert_eq!(
+        red(&stage, later).await,
+        ["clock", "last round of remedies", "last round of schedule-verification"]
+    );
     for (secret, value) in [("warehouse", r#"{"token": "no more"}"#), ("chat", " ")] {
         stage.deployment.put_secret(&ResourceId::secret(secret), value).await.unwrap();
     }

@@ -27,7 +27,7 @@ fn locked() -> Fault {
     Fault::Fail { sync: UPDATE, code: "X".to_owned(), message }
 }
 
-/// A stage on which the run of 16:00 has failed, and the poll has seen it; the fault is over.
+/// A stage on which the run of 16:00 has failed, and the poll has seen it; the fault has ended.
 async fn with_failed_run(level: &str, fault: Fault) -> Engines {
     let now = "2026-11-24T12:00:00Z".parse().unwrap();
     let mut world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
@@ -79,8 +79,8 @@ async fn failed_run_is_run_again_and_nobody_is_paged() {
     let ends = ["opened", "resolved"].map(|kind| format!("{kind} properties/run-failed/properties-update"));
     assert_eq!(notices[..2], ends);
     assert!(notices[2].starts_with("note properties/remedy/") && notices.len() == 3, "{notices:?}");
-    let told = engines.stage.subscriber.notifications();
-    let [opened, resolved, note] = &told[..] else { panic!("{told:?}") };
+    let announced = engines.stage.subscriber.notifications();
+    let [opened, resolved, note] = &announced[..] else { panic!("{announced:?}") };
     assert!(opened.text("severity") == "error" && note.text("severity") == "info");
     assert!(note.text("summary").contains("healed by itself"), "{}", note.text("summary"));
     assert!(resolved.text("note").contains("Syncwatch"), "{}", resolved.text("note"));
@@ -157,7 +157,7 @@ async fn person_who_runs_the_sync_between_judge_and_act_stops_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn person_who_changes_the_schedule_between_judge_and_act_stops_it() {
+async fn person_who_changes_the_schedule_before_the_act_stops_it() {
     with_a_person(|world| world.configure(UPDATE, |sync| sync.schedule = SimSchedule::Never)).await;
 }
 

@@ -15,7 +15,7 @@ use syncwatch::finding::Finding;
 use syncwatch::incident::{Incident, IncidentKey};
 use syncwatch::observation::{RunId, SyncObservation};
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{Observed, Record, State, Stop, Target, Telling, score, siblings};
+use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, State, Stop, Target, score, siblings};
 use syncwatch_lab::census::{Fault, SimRun, SimSchedule, StartedBy, World, runs_json, syncs_json};
 
 use crate::flapping::Ledger;
@@ -63,7 +63,7 @@ impl<'p> Days<'p> {
         }
     }
 
-    /// What schedule-verification does, then remedies.
+    /// Does the work of schedule-verification, then that of remedies.
     fn poll(&self, now: Timestamp) {
         self.world.borrow_mut().advance_to(now);
         let findings = round(&self.world.borrow(), self.pipeline, SignedDuration::ZERO);
@@ -152,6 +152,10 @@ impl Ports for Days<'_> {
         }
     }
 
+    async fn copy(&self, _: &str) -> CopySeen {
+        CopySeen::unknown("no warehouse in this world")
+    }
+
     async fn store(&self, record: &Record) -> Result<bool, String> {
         self.records.borrow_mut().insert(record.id.clone(), record.clone());
         Ok(true)
@@ -161,7 +165,7 @@ impl Ports for Days<'_> {
         self.act(record)
     }
 
-    async fn tell(&self, _: &Record, _: Telling) -> Result<(), String> {
+    async fn announce(&self, _: &Record, _: Announcement) -> Result<(), String> {
         Ok(())
     }
 }
@@ -194,7 +198,7 @@ fn strikes() -> Vec<Strike> {
             "a limit for 3 hours",
             fails("REQUEST_LIMIT_EXCEEDED: TotalRequests Limit exceeded."),
             180,
-            true,
+            false,
         ),
         strike(
             "a column is missing for a day",

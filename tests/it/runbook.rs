@@ -29,7 +29,7 @@ use syncwatch::runbook::{TEXT, anchor, sections};
 use syncwatch::runtime::Env;
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
-use syncwatch_cli::arguments::{Marking, Silencing};
+use syncwatch_cli::arguments::{Healing, Marking, Silencing};
 use syncwatch_cli::runbook;
 use syncwatch_cli::stakeholders::Kind;
 use syncwatch_cli::{Command, Operator, read_pipeline};
@@ -45,8 +45,8 @@ const CREATE: u64 = 3_394_022;
 const CLASSES: &str = "When a sync fails, by class";
 const SCENARIOS: &str = "Scenarios";
 /// Sections for notices that are not about a check, and for operators to look up.
-const OPERATOR_SECTIONS: [&str; 6] =
-    ["incidents", "silences", "alert-test", "alarm-test", "webhooks", "baseline"];
+const OPERATOR_SECTIONS: [&str; 7] =
+    ["incidents", "silences", "alert-test", "alarm-test", "webhooks", "baseline", "remedies"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -463,6 +463,10 @@ async fn runbook_operator_commands_work_in_the_lab() {
                 assert_eq!(id, "ID", "the runbook must have a placeholder");
                 let end = Silencing::End { id: "grace-20261124T1310Z".to_owned() };
                 desk.carry_out(&Command::Silence(end)).await.unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+            // Nothing is proposed here; the tests of `remedies` answer proposals.
+            Command::Remedies(Healing::Approve { id } | Healing::Refuse { id, .. }) => {
+                assert_eq!(id, "ID", "the runbook must have a placeholder");
             }
             // No figure is unusual here; the drill `twice-as-many` marks one.
             Command::Mark(marking) => {

@@ -199,6 +199,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "advise",
             "scoreboard",
             "reconcile",
+            "remedy",
             "pipeline",
             "baseline",
             "rounds",

@@ -10,8 +10,8 @@ use syncwatch::incident::{Incident, State as IncidentState};
 use syncwatch::observation::{Run, RunId, SyncObservation};
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{
-    Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, Telling, UNKNOWN_FOR, Verdict, World,
-    adopted, cents, choose, harm, health, ill_syncs, look_after, looked, may, next_start,
+    Announcement, Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, UNKNOWN_FOR, Verdict,
+    World, adopted, cents, choose, harm, health, ill_syncs, look_after, looked, may, next_start,
 };
 
 use crate::ports::{Called, Ports};
@@ -33,7 +33,7 @@ pub struct Driver<'d, P> {
     pub done: Done,
 }
 
-/// What a round did.
+/// The effects of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
     /// Records that were written, by id.
@@ -55,7 +55,7 @@ impl<P: Ports> Driver<'_, P> {
         let mut active: Vec<Record> = self
             .records
             .iter()
-            .filter(|record| record.state.is_active() || record.untold.is_some())
+            .filter(|record| record.state.is_active() || record.unannounced.is_some())
             .cloned()
             .collect();
         active.sort_by_key(|record| (record.proposed_at(), record.id.clone()));
@@ -94,7 +94,7 @@ impl<P: Ports> Driver<'_, P> {
 
     /// Continues a stored remedy.
     async fn proceed(&mut self, record: Record) -> Step {
-        let record = self.tell(record).await?;
+        let record = self.announce(record).await?;
         match record.state {
             State::Acting => {
                 let why = "the function ended before it stored the answer; the effect is looked for";
@@ -173,7 +173,7 @@ impl<P: Ports> Driver<'_, P> {
         }
         let now = self.ports.now();
         if record.has_expired(now) {
-            let why = "nobody approved it in time";
+            let why = "no person approved it in time";
             return self.step(&record, State::Expired, why).await.map(drop);
         }
         let verdict = self.verdict(&record, Some(incident), observed).await;
@@ -195,11 +195,11 @@ impl<P: Ports> Driver<'_, P> {
             if record.state == State::Proposed {
                 return Ok(());
             }
-            let asked = judged.telling(Some(Telling::Asked));
+            let asked = judged.announcement(Some(Announcement::Asked));
             let record = self.step(&asked, State::Proposed, "it waits for approval").await?;
-            return self.tell(record).await.map(drop);
+            return self.announce(record).await.map(drop);
         }
-        // A proposal that waits for people waits on, whatever else is closed now.
+        // A proposal that waits for people waits on, though other gates are closed now.
         if record.state == State::Proposed
             || before == judged.failing.iter().map(|failing| failing.gate).collect::<Vec<_>>()
         {
@@ -335,15 +335,15 @@ impl<P: Ports> Driver<'_, P> {
         match health(&record, &observed, self.runtime(&record.plan), self.ports.now()) {
             Health::Waiting => Ok(()),
             Health::Healed(what) => {
-                let healed = record.telling(Some(Telling::Healed));
+                let healed = record.announcement(Some(Announcement::Healed));
                 let healed = self.step(&healed, State::Healed, &what).await?;
-                self.tell(healed).await.map(drop)
+                self.announce(healed).await.map(drop)
             }
             Health::Failed(why) => self.fail(record, &why).await,
         }
     }
 
-    /// Ends an attempt that did not help. The second one in a row is the last, and people are told.
+    /// Ends an attempt that did not help. The second one in a row is the last, and people are announced.
     async fn fail(&mut self, record: Record, why: &str) -> Step {
         let before = self.records.iter().filter(|other| {
             other.id != record.id
@@ -352,9 +352,9 @@ impl<P: Ports> Driver<'_, P> {
         });
         let last = before.filter(|other| other.state.has_acted()).max_by_key(|other| other.acted_at);
         let gave_up = last.is_some_and(|last| last.state == State::Failed) || record.harm.is_some();
-        let failed = record.telling(gave_up.then_some(Telling::GaveUp));
+        let failed = record.announcement(gave_up.then_some(Announcement::GaveUp));
         let failed = self.step(&failed, State::Failed, why).await?;
-        self.tell(failed).await.map(drop)
+        self.announce(failed).await.map(drop)
     }
 
     fn runtime(&self, plan: &Plan) -> SignedDuration {
@@ -362,14 +362,14 @@ impl<P: Ports> Driver<'_, P> {
         sync.and_then(|sync| sync.runtime_target).unwrap_or(USUAL_RUNTIME)
     }
 
-    /// Tells people what they were not told yet.
-    async fn tell(&mut self, record: Record) -> Step<Record> {
-        let Some(telling) = record.untold else { return Ok(record) };
-        if let Err(why) = self.ports.tell(&record, telling).await {
+    /// Sends the announcement that was not sent yet.
+    async fn announce(&mut self, record: Record) -> Step<Record> {
+        let Some(announcement) = record.unannounced else { return Ok(record) };
+        if let Err(why) = self.ports.announce(&record, announcement).await {
             self.done.failures.push(format!("remedy {}: {why}", record.id));
             return Err(Left);
         }
-        self.put(record.told()).await
+        self.put(record.announced()).await
     }
 
     /// Moves a record to the next state and stores it.

@@ -4,8 +4,6 @@ pub mod driver;
 pub mod ports;
 mod vendors;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,12 +11,11 @@ use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::incident::Incident;
 use syncwatch::judge::judge_remedies;
-use syncwatch::remedy::Record;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
-use driver::{Done, Driver};
-use vendors::Vendors;
+use driver::Done;
+pub use vendors::PATIENCE;
 
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {
@@ -34,11 +31,6 @@ pub const NEEDS: Needs = Needs {
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
     aws: CallLimits::USUAL,
 };
-
-/// After this no other remedy is begun in a round.
-const LAST_BEGIN: Duration = Duration::from_secs(25);
-/// The longest that a round waits for vendors: the last remedy is observed, observed again, and carried out.
-pub const PATIENCE: Duration = LAST_BEGIN.saturating_add(vendors::ONE_REMEDY);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
@@ -70,7 +62,7 @@ impl App {
         let incidents: Vec<Incident> = round.live().cloned().collect();
         // Without all records the budgets are unknown; without the turn another function works.
         let (records, done) = match turn.is_some() && unreadable.is_empty() {
-            true => self.drive(&incidents, records, now).await?,
+            true => vendors::drive(&self.0, &incidents, records, now).await?,
             false => (records, Done::default()),
         };
         done.failures.into_iter().for_each(|failure| round.add_failure(failure));
@@ -81,21 +73,6 @@ impl App {
             round.store().end_turn(&turn).await?;
         }
         Ok(round.finish(&[])?)
-    }
-
-    async fn drive(
-        &self,
-        incidents: &[Incident],
-        records: Vec<Record>,
-        now: Timestamp,
-    ) -> anyhow::Result<(Vec<Record>, Done)> {
-        let census = self.0.census(now).await?;
-        let ports = Vendors::new(&self.0, census, now, LAST_BEGIN);
-        let pipeline = &self.0.pipeline;
-        let mut driver =
-            Driver { ports: &ports, pipeline, incidents, has_turn: true, records, done: Done::default() };
-        Box::pin(driver.run()).await;
-        Ok((driver.records, driver.done))
     }
 }
 

@@ -1,9 +1,9 @@
-//! The outside world of the driver: what it reads, stores, does and tells.
+//! The outside world of the driver: its reads, its writes, its acts and its notices.
 
 use jiff::Timestamp;
 use syncwatch::incident::{Incident, IncidentKey};
 use syncwatch::observation::RunId;
-use syncwatch::remedy::{CopySeen, Observed, Record, Stop, Telling};
+use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, Stop};
 
 /// The answer to an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Called {
     Lost(String),
 }
 
-/// What an accepted act started.
+/// The run or messages of an accepted act.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effect {
     pub run: Option<RunId>,
@@ -47,6 +47,6 @@ pub trait Ports {
     async fn store(&self, record: &Record) -> Result<bool, String>;
     /// Carries out the act of a record whose intention is stored.
     async fn call(&self, record: &Record) -> Called;
-    /// Tells people.
-    async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String>;
+    /// Sends an announcement.
+    async fn announce(&self, record: &Record, announcement: Announcement) -> Result<(), String>;
 }

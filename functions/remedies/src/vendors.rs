@@ -12,13 +12,14 @@ use syncwatch::observation::Unread;
 use syncwatch::observe::proof::copy_of;
 use syncwatch::observe::remedies::observe;
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{CopySeen, Observed, Record, Stop, Target, Telling};
+use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, Stop, Target};
 use syncwatch::runtime::{Site, env};
 use syncwatch::silence::{active, covering};
 use syncwatch::sql::ErrorKind as WarehouseFault;
 use syncwatch::warehouse::{Limits, Warehouse};
 use tokio::time::{Instant, timeout};
 
+use crate::driver::{Done, Driver};
 use crate::ports::{Called, Effect, Ports};
 
 /// Limit for everything that one plan relies on; it also ends reads of a slow vendor.
@@ -28,9 +29,28 @@ const CALL_LIMIT: Duration = Duration::from_secs(15);
 /// Attempts to mark an incident while other functions write it.
 const MARKINGS: usize = 3;
 /// The longest waits of one remedy.
-pub(crate) const ONE_REMEDY: Duration = OBSERVING_LIMIT.saturating_mul(2).saturating_add(CALL_LIMIT);
+const ONE_REMEDY: Duration = OBSERVING_LIMIT.saturating_mul(2).saturating_add(CALL_LIMIT);
 /// Messages that one act sends again.
 const MESSAGES_AT_ONCE: u32 = 100;
+
+/// After this no other remedy is begun in a round.
+const LAST_BEGIN: Duration = Duration::from_secs(25);
+/// The longest that a round waits for vendors: the last remedy is observed, observed again, and carried out.
+pub const PATIENCE: Duration = LAST_BEGIN.saturating_add(ONE_REMEDY);
+
+/// Runs a round of all remedies; returns their records. Fails while AWS does not answer for the credentials.
+pub(crate) async fn drive(
+    site: &Site,
+    incidents: &[Incident],
+    records: Vec<Record>,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<Record>, Done)> {
+    let ports = Vendors::new(site, site.census(now).await?, now, LAST_BEGIN);
+    let (pipeline, done) = (&site.pipeline, Done::default());
+    let mut driver = Driver { ports: &ports, pipeline, incidents, has_turn: true, records, done };
+    Box::pin(driver.run()).await;
+    Ok((driver.records, driver.done))
+}
 
 /// The ports of one round.
 #[derive(Debug)]
@@ -220,8 +240,8 @@ impl Ports for Vendors<'_> {
         answer
     }
 
-    async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String> {
-        let message = render_remedy(record, telling, self.pipeline(), self.now());
+    async fn announce(&self, record: &Record, announcement: Announcement) -> Result<(), String> {
+        let message = render_remedy(record, announcement, self.pipeline(), self.now());
         self.topic.publish(&message).await.map(drop).map_err(|error| error.to_string())
     }
 }

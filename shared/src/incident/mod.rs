@@ -91,7 +91,7 @@ pub enum NoticeKind {
     Resolved,
     /// The notices that a silence suppressed, sent after its end. It is not about an incident, so no decision creates it.
     HeldBack,
-    /// What a remedy did, or asks for. It is not about an incident's state, so no decision creates it.
+    /// A remedy did something, or asks for approval. It is not about an incident's state, so no decision creates it.
     Note,
     /// A person acknowledged it: for the channels of alert-relay, not for mail. Only the operator's command sends it.
     Acknowledged,

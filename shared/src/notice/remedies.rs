@@ -7,17 +7,22 @@ use crate::figure::Figure;
 use crate::finding::Severity;
 use crate::incident::NoticeKind;
 use crate::pipeline::Pipeline;
-use crate::remedy::{ASKED_FOR, Record, State, Telling, command, limits};
+use crate::remedy::{ASKED_FOR, Announcement, Record, State, command, limits};
 use crate::text::counted;
 
 /// Renders the notice of a remedy.
-pub fn render_remedy(record: &Record, telling: Telling, pipeline: &Pipeline, now: Timestamp) -> Message {
+pub fn render_remedy(
+    record: &Record,
+    announcement: Announcement,
+    pipeline: &Pipeline,
+    now: Timestamp,
+) -> Message {
     let plan = &record.plan;
     let key = format!("{}/remedy/{}", pipeline.name, record.id);
-    let (sequence, severity) = match telling {
-        Telling::Asked => (1, Severity::Warning),
-        Telling::GaveUp => (2, Severity::Warning),
-        Telling::Healed => (2, Severity::Info),
+    let (sequence, severity) = match announcement {
+        Announcement::Asked => (1, Severity::Warning),
+        Announcement::GaveUp => (2, Severity::Warning),
+        Announcement::Healed => (2, Severity::Info),
     };
     let figures = [
         ("act", plan.act()),
@@ -30,7 +35,7 @@ pub fn render_remedy(record: &Record, telling: Telling, pipeline: &Pipeline, now
     let figures = figures.into_iter().filter(|(_, text)| !text.is_empty());
     let figures = figures.map(|(name, text)| Figure::new(name, text)).chain(gates).collect();
     let subject = plan.target.name().to_owned();
-    let sentence = sentence(record, telling, pipeline);
+    let sentence = sentence(record, announcement, pipeline);
     let summary = cut(&sentence, SENTENCE_CHARS);
     let owner = pipeline.owner_of(plan.incident.check, &plan.incident.subject);
     let body = Body {
@@ -59,11 +64,11 @@ pub fn render_remedy(record: &Record, telling: Telling, pipeline: &Pipeline, now
     message(&body, pipeline)
 }
 
-fn sentence(record: &Record, telling: Telling, pipeline: &Pipeline) -> String {
+fn sentence(record: &Record, announcement: Announcement, pipeline: &Pipeline) -> String {
     let (act, why) = (record.plan.act(), &record.plan.why);
     let last = record.steps.last().map_or("", |step| step.why.as_str());
-    match telling {
-        Telling::Asked => {
+    match announcement {
+        Announcement::Asked => {
             let until = record.proposed_at().saturating_add(ASKED_FOR).unwrap_or(Timestamp::MAX);
             let needed = counted(record.plan.approvals.max(1), "approval");
             let (approve, until) = (command(record, "approve"), local(until, pipeline));
@@ -71,11 +76,11 @@ fn sentence(record: &Record, telling: Telling, pipeline: &Pipeline) -> String {
                 "{needed} needed to {act} ({why}). Run `{approve}` before {until}; after that it is not done"
             )
         }
-        Telling::Healed => {
+        Announcement::Healed => {
             let acted = record.acted_at.map_or(String::new(), |at| format!(" at {}", local(at, pipeline)));
             format!("healed by itself ({why}): {act}{acted}; {last}. Nothing to do")
         }
-        Telling::GaveUp => {
+        Announcement::GaveUp => {
             format!("not healed ({why}): {act}; {last}. It is not tried again; a person must act")
         }
     }

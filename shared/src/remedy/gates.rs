@@ -38,7 +38,7 @@ pub enum Gate {
     Class,
     /// No run of the sync, or of another one on the same object, is queued or working.
     Running,
-    /// Nobody changed the sync recently.
+    /// No person changed the sync recently.
     PersonAtWork,
     /// The sync, or the warehouse, is in the state that the remedy is for.
     Condition,
@@ -217,7 +217,7 @@ fn complete(observed: &SyncObservation) -> Result<(), &str> {
 
 fn incident(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Verdict) {
     let Some(stored) = world.incident.filter(|incident| record.is_about(incident)) else {
-        verdict.no(Gate::Incident, "the incident is over");
+        verdict.no(Gate::Incident, "the incident has ended");
         return;
     };
     if !matches!(stored.state, incident::State::Open | incident::State::Held) {
@@ -238,7 +238,7 @@ fn incident(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Ve
     if refused.is_some() {
         verdict.no(Gate::Incident, "a person refused a remedy of it within 24 hours");
     }
-    // The other half of the class: `choose` looks at the incident again before every judgement.
+    // The other half of the class: `choose` judges the incident again before every judgement.
     if starts_run(record) && world.observed.healthy == Some(true) {
         verdict.no(Gate::Class, "the fault is gone");
     }

@@ -30,7 +30,7 @@ pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, MESSAGES_PER_HOUR, limits};
 pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
 pub use score::{Recovery, Score, score};
-pub use words::{Telling, command};
+pub use words::{Announcement, command};
 
 /// How long a remedy that is approved by rule may wait for its act.
 const APPROVED_BY_RULE: SignedDuration = SignedDuration::from_mins(30);
@@ -41,7 +41,7 @@ pub const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// The most steps that a record keeps.
 const STEPS_KEPT: usize = 40;
 
-/// What a remedy acts on.
+/// The target of a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "on", rename_all = "kebab-case")]
 pub enum Target {
@@ -69,7 +69,7 @@ impl Target {
     }
 }
 
-/// What a remedy would do, on what, why, and what it costs. It has no instants that move, so the same situation has the same
+/// An act: its target, its reason, its effect and its cost. It has no instants that move, so the same situation has the same
 /// [`Plan::hash`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -253,7 +253,7 @@ pub struct Record {
     /// The harm that the act did, by a later observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<String>,
-    /// What proved before the act that it creates no duplicates, for a run that may create records.
+    /// The proof before the act that it creates no duplicates, for a run that may create records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<Proof>>,
     /// Whether the copy, with the effect of the act in it, was asked for duplicates.
@@ -262,9 +262,9 @@ pub struct Record {
     /// Messages that were sent again.
     #[serde(default)]
     pub moved: u64,
-    /// What people still have to be told.
+    /// The announcement that was not sent yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub untold: Option<Telling>,
+    pub unannounced: Option<Announcement>,
 }
 
 impl Record {
@@ -291,7 +291,7 @@ impl Record {
             proof: None,
             looked: false,
             moved: 0,
-            untold: None,
+            unannounced: None,
         }
     }
 
@@ -319,17 +319,17 @@ impl Record {
         })
     }
 
-    /// Returns it with the telling, which stays until it is recorded as told.
+    /// Returns it with the announcement, which stays until it is recorded as announced.
     #[must_use]
-    pub fn telling(mut self, telling: Option<Telling>) -> Self {
-        self.untold = telling.or(self.untold);
+    pub fn announcement(mut self, announcement: Option<Announcement>) -> Self {
+        self.unannounced = announcement.or(self.unannounced);
         self
     }
 
-    /// Returns it with nothing left to tell.
+    /// Returns it with no announcement left to send.
     #[must_use]
-    pub fn told(&self) -> Self {
-        Self { untold: None, version: self.version + 1, ..self.clone() }
+    pub fn announced(&self) -> Self {
+        Self { unannounced: None, version: self.version + 1, ..self.clone() }
     }
 
     /// Returns the distinct people whose approval of the present plan is valid.

@@ -265,7 +265,9 @@ fn failed_run() -> Record {
 
 fn acted(record: &Record, id: &str, ago: i64, state: State) -> Record {
     let step = Step { at: now() - minutes(ago), state, why: String::new() };
-    Record { id: id.to_owned(), acted_at: Some(step.at), state, steps: vec![step], ..record.clone() }
+    // An earlier incident of the same key.
+    let plan = Plan { opened_at: step.at, ..record.plan.clone() };
+    Record { id: id.to_owned(), plan, acted_at: Some(step.at), state, steps: vec![step], ..record.clone() }
 }
 
 type Change = (Gate, fn(&mut Scene));
@@ -308,7 +310,7 @@ const CLOSES: [Change; 24] = [
         scene.records =
             tries.map(|(n, state)| acted(&failed_run(), &n.to_string(), 200 + n, state)).collect();
     }),
-    (Gate::Cooldown, |scene| scene.records = vec![acted(&failed_run(), "0", 10, State::Healed)]),
+    (Gate::Cooldown, |scene| scene.records = vec![acted(&failed_run(), "0", 3, State::Healed)]),
     (Gate::BlastRadius, |scene| scene.ill.ill = 3),
     (Gate::Breaker, |scene| {
         scene.records =
@@ -329,7 +331,7 @@ fn each_gate_is_closed_by_its_own_reason_alone() {
 }
 
 #[test]
-fn create_sync_is_not_run_again_and_one_stopped_warehouse_is_started() {
+fn create_sync_needs_a_proof_and_a_warehouse_is_started_once() {
     let create = record_of(&incident("run-failed", "create", Some("request-timeout")));
     let of_create =
         |scene: &mut Scene| scene.incident = Some(incident("run-failed", "create", Some("request-timeout")));

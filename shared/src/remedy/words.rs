@@ -1,14 +1,14 @@
-//! What people are told about remedies. `notice` has the sentences.
+//! The announcements of remedies. `notice` has their sentences.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, Record};
 use crate::pipeline::RemedyKind;
 
-/// What people are told about a remedy.
+/// An announcement of a remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Telling {
+pub enum Announcement {
     /// It needs approval.
     Asked,
     /// It healed the incident by itself.

@@ -12,7 +12,7 @@ use syncwatch::observation::{
     VendorAlerts,
 };
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{CopySeen, Observed, Record, State, Stop, Telling};
+use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, State, Stop};
 
 use crate::driver::{Done, Driver};
 use crate::ports::{Called, Effect, Ports};
@@ -56,7 +56,7 @@ pub(crate) enum Answer {
     Forbids,
 }
 
-/// What happens between rounds, or within one just before the driver reads.
+/// An event between rounds, or within one just before the driver reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Minutes(i64),
@@ -101,7 +101,7 @@ pub(crate) struct World {
     /// When each call that changes something was made, and by which record.
     pub(crate) calls: Vec<(Timestamp, String, RemedyKind)>,
     pub(crate) wrong: Vec<String>,
-    pub(crate) told: Vec<(String, Telling)>,
+    pub(crate) announced: Vec<(String, Announcement)>,
     /// The copy, as it is read.
     pub(crate) copy: CopySeen,
 }
@@ -137,7 +137,7 @@ impl Model {
             records: BTreeMap::new(),
             calls: Vec::new(),
             wrong: Vec::new(),
-            told: Vec::new(),
+            announced: Vec::new(),
             copy: CopySeen::unknown("not asked"),
         };
         world.run(Some(now), true);
@@ -284,7 +284,7 @@ impl World {
         !self.paused && last.is_none_or(|run| run.status == RunStatus::Completed)
     }
 
-    /// What schedule-verification does.
+    /// Does the work of schedule-verification.
     fn judge(&mut self) {
         if self.is_healthy() {
             self.incident = None;
@@ -467,9 +467,9 @@ impl Ports for Model {
         answer
     }
 
-    async fn tell(&self, record: &Record, telling: Telling) -> Result<(), String> {
+    async fn announce(&self, record: &Record, announcement: Announcement) -> Result<(), String> {
         self.alive().await;
-        self.world.borrow_mut().told.push((record.id.clone(), telling));
+        self.world.borrow_mut().announced.push((record.id.clone(), announcement));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use syncwatch::observation::RunId;
 use syncwatch::pipeline::RemedyKind;
-use syncwatch::remedy::{CopySeen, LastRun, Proof, Queue, State, Telling};
+use syncwatch::remedy::{Announcement, CopySeen, LastRun, Proof, Queue, State};
 
 use super::model::{Answer, Event, Model};
 
@@ -53,7 +53,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn no_act_does_harm_whatever_happens_and_whenever_it_dies(
+    fn no_act_does_harm_in_any_course_of_events_and_crashes(
         events in prop::collection::vec((event(), prop::option::weighted(0.2, event())), 1..120),
     ) {
         let model = Model::new();
@@ -84,7 +84,7 @@ proptest! {
         for record in world.records.values() {
             let open = matches!(record.state, State::Acting | State::Unknown);
             prop_assert!(!open || world.unreadable, "{record:?}");
-            prop_assert!(record.untold.is_none());
+            prop_assert!(record.unannounced.is_none());
         }
     }
 
@@ -126,7 +126,10 @@ fn failed_run_is_run_again_after_a_wait_and_healed() {
     }
     assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Healed)]);
     let world = model.world.borrow();
-    assert_eq!(world.told.iter().map(|(_, telling)| *telling).collect::<Vec<_>>(), [Telling::Healed]);
+    assert_eq!(
+        world.announced.iter().map(|(_, announcement)| *announcement).collect::<Vec<_>>(),
+        [Announcement::Healed]
+    );
     assert!(world.incident.is_none());
 }
 
@@ -139,7 +142,10 @@ fn two_tries_that_do_not_help_are_the_last() {
     let model = played(&events);
     let world = model.world.borrow();
     assert_eq!(world.calls.len(), 2, "{:?}", world.calls);
-    assert_eq!(world.told.iter().map(|(_, telling)| *telling).collect::<Vec<_>>(), [Telling::GaveUp]);
+    assert_eq!(
+        world.announced.iter().map(|(_, announcement)| *announcement).collect::<Vec<_>>(),
+        [Announcement::GaveUp]
+    );
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn lost_answer_is_looked_for_and_never_repeated() {
 }
 
 #[test]
-fn call_without_effect_fails_after_ten_minutes_and_keeps_its_budget() {
+fn call_without_effect_fails_after_ten_minutes() {
     let model = played(&[Event::RunFails, Event::Minutes(7), Event::Answers(Answer::Drops), ROUND]);
     for event in [Event::Minutes(7), ROUND] {
         model.happen(event);
@@ -181,8 +187,9 @@ fn pause_is_resumed_only_with_an_approval_of_a_person() {
         model.happen(event);
     }
     assert_eq!(states(&model), [(RemedyKind::Resume, State::Healed)]);
-    let told: Vec<Telling> = model.world.borrow().told.iter().map(|(_, telling)| *telling).collect();
-    assert_eq!(told, [Telling::Asked, Telling::Healed]);
+    let announced: Vec<Announcement> =
+        model.world.borrow().announced.iter().map(|(_, announcement)| *announcement).collect();
+    assert_eq!(announced, [Announcement::Asked, Announcement::Healed]);
 }
 
 #[test]
