@@ -13,8 +13,8 @@ locals {
     label      = ""
     id         = "e1"
     }]]]], [
-    # Those with a metric of good rounds run a few times a night.
-    ["Invocations (a driver of cost)", [for name in sort(setsubtract(keys(local.functions), keys(local.good_rounds))) : ["AWS/Lambda", "Invocations", "FunctionName", "${local.prefix}-${name}", { stat = "Sum" }]]],
+    # Those with a schedule run at a fixed rate.
+    ["Invocations (a driver of cost)", [for name in sort(keys(local.functions)) : ["AWS/Lambda", "Invocations", "FunctionName", "${local.prefix}-${name}", { stat = "Sum" }] if !can(local.table.functions[name].schedule.expression)]],
     ["Errors and throttles", concat(
       [for name in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum" }]],
       # Of functions with a public address.
