@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use schedule_verification::observe::READING_LIMIT;
 use serde_json::json;
 use syncwatch::aws::Sdk;
-use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
-use syncwatch::incident::NoticeKind;
+use syncwatch::incident::{IncidentKey, NoticeKind, State};
 use syncwatch::metrics;
 use syncwatch::pipeline::{Class, Pipeline};
 use syncwatch::reconcile::Coverage;
@@ -75,7 +75,11 @@ async fn functions_use_every_permission_that_they_have() {
     let (clock, now) = (LabClock::wall(), Timestamp::now());
     // The nightly checks report that a fifth of the data is missing.
     let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
-    let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
+    // Without remedies that act, their function would not use its rights.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    fs::write(&file, format!("{PIPELINE}\n[remedies]\nlevel = \"act\"\n")).unwrap();
+    let stage = Stage::set_for(world, clock, Schedules::None, Some(file)).await.unwrap();
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
@@ -119,6 +123,21 @@ async fn functions_use_every_permission_that_they_have() {
     let worked = async || Ok((!unused(&stage).contains_key("webhook-worker")).then_some(()));
     let waited = until(LIMIT, "the worker to use all its permissions", worked).await;
     assert_eq!(unused(&stage).remove("webhook-worker"), None, "granted and never used: {waited:?}");
+    // The notice that the relay gave up is a dead letter for longer than ten minutes, and is sent again.
+    let key = IncidentKey::parse("properties/dead-letters/syncwatch").unwrap();
+    let found = async || {
+        stage.deployment.invoke("schedule-verification", &json!({ "task": "verify" })).await?;
+        let incident = store.get(&key).await?;
+        Ok(incident.filter(|incident| incident.state == State::Open))
+    };
+    let mut incident = until(LIMIT, "the dead letter to be found", found).await.unwrap();
+    let replaced = Expected::Version(incident.version);
+    incident.opened_at -= minutes(30);
+    incident.version += 1;
+    assert_eq!(store.write(&incident, replaced).await.unwrap(), WriteOutcome::Written);
+    for _ in 0..2 {
+        stage.deployment.invoke("remedies", &json!({ "task": "heal" })).await.unwrap();
+    }
     // A refused token is critical and pages.
     stage.census.break_door(HttpFault::Unauthorized);
     for _ in 0..2 {

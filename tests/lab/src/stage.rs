@@ -2,6 +2,7 @@
 
 mod living;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -57,6 +58,19 @@ impl Stage {
     /// # Errors
     /// A part cannot be started; the error names it and the remedy.
     pub async fn set(world: World, clock: LabClock, schedules: Schedules) -> Result<Self> {
+        Self::set_for(world, clock, schedules, None).await
+    }
+
+    /// The same, with another pipeline file than that of the zips.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn set_for(
+        world: World,
+        clock: LabClock,
+        schedules: Schedules,
+        pipeline: Option<PathBuf>,
+    ) -> Result<Self> {
         let census = CensusServer::start(world, clock).await?;
         let subscriber = SnsReceiver::start().await?;
         // Some 40,000 rows are written while AWS starts.
@@ -89,6 +103,7 @@ impl Stage {
             schedules,
             sns: Some(mail.url().to_owned()),
             senders: senders()?,
+            pipeline,
         };
         let deployment = Deployment::apply(&aws, &table, &options).await?;
         let notices = ResourceId::topic("notices");

@@ -50,6 +50,8 @@ pub struct DeploymentOptions {
     pub schedules: Schedules,
     /// The SNS endpoint for functions, instead of this ministack.
     pub sns: Option<String>,
+    /// The whole path of a pipeline file, instead of the one in the zips.
+    pub pipeline: Option<PathBuf>,
 }
 
 /// Whether a deployment creates the schedules of the table.
@@ -79,6 +81,7 @@ pub struct Deployment {
     table: FunctionsTable,
     /// Values of optional settings.
     overrides: BTreeMap<String, String>,
+    pipeline: Option<PathBuf>,
     endpoint: String,
     gate: Gate,
     topics: BTreeMap<ResourceId, String>,
@@ -153,6 +156,7 @@ impl Deployment {
         let mut deployment = Self {
             table: table.clone(),
             overrides: options.overrides.clone(),
+            pipeline: options.pipeline.clone(),
             endpoint: ministack.endpoint().to_owned(),
             gate: Gate::start(table, ministack.endpoint(), sns).await?,
             topics: BTreeMap::new(),
@@ -375,7 +379,10 @@ impl Deployment {
         for (setting, source) in &spec.settings {
             let value = match source {
                 // Lambda starts a function in its task root, where the zip is unpacked; so does ministack.
-                SettingSource::File(path) => path.clone(),
+                SettingSource::File(path) => match &self.pipeline {
+                    Some(file) if path == "pipeline.toml" => file.display().to_string(),
+                    _ => path.clone(),
+                },
                 SettingSource::Resource(id) if id.kind == ResourceKind::Topic => {
                     self.topic_arn(id)?.to_owned()
                 }

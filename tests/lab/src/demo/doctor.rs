@@ -15,7 +15,9 @@ pub(super) async fn play(demo: &Demo) -> Result<()> {
     println!();
     demo.line("DOCTOR  the declared schedules are switched on; `syncwatch doctor` checks the deployment");
     // Their schedules are nightly, and the doctor wants a round of each function.
-    for (function, task) in [("reconciliation", "reconcile"), ("configuration-audit", "audit")] {
+    for (function, task) in
+        [("reconciliation", "reconcile"), ("configuration-audit", "audit"), ("remedies", "heal")]
+    {
         let answer = demo.stage.deployment.invoke(function, &json!({ "task": task })).await?;
         ensure!(answer.error.is_none(), "{function}: {}", answer.value);
     }

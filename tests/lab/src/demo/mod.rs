@@ -7,6 +7,7 @@ mod excerpt;
 mod history;
 mod keep;
 mod lost;
+mod night;
 mod silence;
 mod snapshot;
 mod storm;
@@ -19,7 +20,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::aws::{ResourceId, Schedules, workspace_root};
 use syncwatch_lab::census::World;
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::{Pace, PropertyWorld};
@@ -60,6 +61,7 @@ pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
     for act in acts::simple() {
         demo.play(&act).await?;
     }
+    night::play(&mut demo).await?;
     storm::play(&mut demo).await?;
     silence::play(&mut demo).await?;
     demo.play(&acts::census_is_down()).await?;
@@ -84,6 +86,10 @@ struct Demo {
     started: Instant,
     /// The number of notices that were expected and arrived.
     seen: usize,
+    /// The number of notes of remedies.
+    notes: usize,
+    /// The pipeline file of the functions, whose remedies act.
+    _pipeline: tempfile::TempDir,
     /// The number of silences that ended with suppressed notices.
     silences: usize,
     rows: Vec<Row>,
@@ -110,8 +116,21 @@ impl Demo {
         let clock = LabClock::wall();
         let properties = PropertyWorld::as_found(clock.now(), SEED).at_pace(Pace::OF_SEED);
         let world = World::seed_pipeline(clock.now(), SEED).carrying(properties);
-        let stage = Stage::set(world, clock, Schedules::None).await?;
-        let demo = Self { stage, started, seen: 0, silences: 0, rows: Vec::new(), lines: RefCell::default() };
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("pipeline.toml");
+        let seed = std::fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
+        std::fs::write(&file, format!("{seed}\n[remedies]\nlevel = \"act\"\n"))?;
+        let stage = Stage::set_for(world, clock, Schedules::None, Some(file)).await?;
+        let demo = Self {
+            stage,
+            started,
+            seen: 0,
+            notes: 0,
+            _pipeline: folder,
+            silences: 0,
+            rows: Vec::new(),
+            lines: RefCell::default(),
+        };
         demo.line("Deployed, on provided.al2023:");
         demo.more("Census --webhook--> Function URL -> webhook-intake -> SQS -> webhook-worker --+");
         demo.more("EventBridge Scheduler -> schedule-verification (the poll) -------------------+--> SNS");
@@ -309,7 +328,8 @@ impl Demo {
             "{suppressed} of {} ended silences were reported",
             self.silences
         );
-        let others = notices.len() - 2 * keys.len() - suppressed - worsened;
+        ensure!(keys_of("note").len() == self.notes, "{} notes of remedies", keys_of("note").len());
+        let others = notices.len() - 2 * keys.len() - suppressed - worsened - self.notes;
         ensure!(others == 0, "{others} notices of other kinds were sent");
 
         keys.dedup();
