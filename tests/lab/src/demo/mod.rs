@@ -119,6 +119,9 @@ impl Demo {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("pipeline.toml");
         let seed = std::fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
+        // Several acts break the same sync within minutes.
+        let patient = "[notices]\nflapping = { openings = 9, within = \"6h\", quiet = \"1h\" }\n";
+        let seed = seed.replace("[notices]\n", patient);
         std::fs::write(&file, format!("{seed}\n[remedies]\nlevel = \"act\"\n"))?;
         let stage = Stage::set_for(world, clock, Schedules::None, Some(file)).await?;
         let demo = Self {

@@ -7,9 +7,9 @@ use serde_json::json;
 use syncwatch_lab::census::Fault;
 use syncwatch_lab::databricks::DatabricksFault;
 
-use super::{Demo, LIMIT, UPDATE};
+use super::{CREATE, Demo, LIMIT};
 
-const TITLE: &str = "at night the SQL warehouse stops, and a run of the update sync fails";
+const TITLE: &str = "at night the SQL warehouse stops, and a run of the create sync fails";
 const REMEDIES: &str = "remedies";
 
 pub(super) async fn play(demo: &mut Demo) -> Result<()> {
@@ -24,9 +24,9 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     }
     let message =
         "The SQL warehouse is stopped. Start the warehouse and try again: WAREHOUSE_STOPPED".to_owned();
-    demo.stage.census.inject(Fault::Fail { sync: UPDATE, code: "SOURCE_QUERY".to_owned(), message })?;
+    demo.stage.census.inject(Fault::Fail { sync: CREATE, code: "SOURCE_QUERY".to_owned(), message })?;
     demo.pass(30);
-    let found = demo.find(TITLE, "properties/run-failed/properties-update", since).await?;
+    let found = demo.find(TITLE, "properties/run-failed/properties-create", since).await?;
     let starts = databricks(demo)?;
     heal(demo).await?;
     ensure!(databricks(demo)? == starts + 1, "no remedy started the warehouse");
