@@ -36,6 +36,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "scoreboard",
             "reconcile",
             "baseline",
+            "remedies",
             "doctor",
         ],
     ),

@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 3;
 const LIST: &str = "`syncwatch remedies list` lists them";
 
 /// The remedies of a pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemedyList {
     pub pipeline: String,
     pub level: Level,
@@ -42,7 +42,7 @@ pub struct RemedyList {
 }
 
 /// One remedy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemedyLine {
     pub id: String,
     pub kind: RemedyKind,
@@ -113,7 +113,7 @@ impl fmt::Display for Answered {
 }
 
 /// A turned kill switch.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Switched {
     pub pipeline: String,
     /// Whether remedies are stopped now.
@@ -130,7 +130,7 @@ impl fmt::Display for Switched {
 }
 
 /// The remedy that an incident would get now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Simulated {
     pub incident: String,
     pub plan: Option<Plan>,

@@ -1211,6 +1211,10 @@ fn readme_json_shapes_match_the_answers() {
             "baseline show" => is::<baseline::Shown>(example),
             "baseline diff" => is::<baseline::Compared>(example),
             "baseline accept" => is::<baseline::AcceptedNow>(example),
+            "remedies list" => is::<remedies::RemedyList>(example),
+            "remedies approve" => is::<remedies::Answered>(example),
+            "remedies stop" => is::<remedies::Switched>(example),
+            "remedies simulate" => is::<remedies::Simulated>(example),
             "objects propose" => is::<objects::Proposal>(example),
             "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
@@ -1225,7 +1229,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 22);
+    assert_eq!(examples.len(), 26);
 }
 
 #[tokio::test]

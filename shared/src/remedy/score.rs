@@ -1,7 +1,7 @@
 //! Figures of remedies: whether they help, and whether they harm.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Record, State};
 use crate::incident::{Episode, Incident};
@@ -12,7 +12,7 @@ const CLAIM_FROM: usize = 10;
 const WASTED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// The time from the beginning of incidents to their end.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     pub incidents: usize,
     /// In seconds; `None` below ten incidents.
@@ -21,7 +21,7 @@ pub struct Recovery {
 }
 
 /// The figures of a span.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     pub proposed: usize,
     /// Acts that were carried out, or may have been.

@@ -69,7 +69,6 @@ macro_rules! metrics {
             /// A limit of the metric that people must know.
             pub fn note(self) -> Option<&'static str> {
                 match self {
-                    Self::DaysUnattended => Some("an approved remedy would not count: none is recorded"),
                     Self::Lag => Some("measured once a night, by the freshness checks"),
                     Self::DataQuality => Some("the share of fields that agree, where [[objects]] are declared"),
                     _ => None,

@@ -108,7 +108,7 @@ impl Manual {
     /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::Acknowledgement, Self::ApprovedRemedy, Self::RunStarted, Self::Pause, Self::SilenceAdded];
-    /// The kinds that days without a manual act rest on. Remedies do not exist yet, so none can be approved.
+    /// The kinds that days without a manual act cannot do without; approved remedies are always known with the others.
     pub const REQUIRED: [Self; 4] =
         [Self::Acknowledgement, Self::RunStarted, Self::Pause, Self::SilenceAdded];
 }

@@ -15,10 +15,13 @@ use crate::incident::{Episode, Incident, Instants};
 use crate::judge::data::measures_lag;
 use crate::marks::Mark;
 use crate::pipeline::Pipeline;
+use crate::remedy::Record as Remedy;
 use crate::silence::Tally;
 
 /// Days of the audit log that a scoreboard needs: the weeks of the trend before each of the days that must be good.
 pub const DAYS: i64 = 7 * TREND_WEEKS + READY_DAYS + 2;
+/// A run that begins within this time of an act of a remedy is its run.
+const BY_REMEDY: SignedDuration = SignedDuration::from_mins(2);
 /// Resolved incidents are kept for so long.
 const KEPT_DAYS: i64 = 90;
 
@@ -63,6 +66,10 @@ pub struct Stored {
     pub marks: Vec<Mark>,
     pub lags: Vec<LagSample>,
     pub by_hand: Option<RunsByHand>,
+    /// Those with an act are kept for 90 days.
+    pub remedies: Vec<Remedy>,
+    /// Why remedies are incomplete.
+    pub unread_remedies: Option<String>,
     /// Why incidents are incomplete.
     pub unread_incidents: Option<String>,
     /// Why silences are incomplete.
@@ -162,6 +169,8 @@ impl Stored {
             self.silences.iter().filter(|tally| !tally.silence.declared).map(|tally| tally.silence.from);
         let silences = Kept { since: begins, records: added.collect() };
         let by_hand = self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot".to_owned());
+        let approvals = self.remedies.iter().flat_map(|remedy| &remedy.approvals).map(|approval| approval.at);
+        let approvals = Kept { since: begins, records: approvals.collect() };
         [
             (
                 Manual::Acknowledgement,
@@ -169,9 +178,21 @@ impl Stored {
             ),
             (Manual::Pause, times(self.kept(begins, paused, Incident::faults))),
             (Manual::SilenceAdded, self.unread_silences.clone().map_or(Ok(silences), Err)),
-            (Manual::RunStarted, by_hand.and_then(|runs| runs.source(now))),
+            (Manual::RunStarted, by_hand.and_then(|runs| self.without_remedies(runs.source(now)?))),
+            (Manual::ApprovedRemedy, self.unread_remedies.clone().map_or(Ok(approvals), Err)),
         ]
         .into()
+    }
+
+    /// Leaves out the runs that remedies started: Census does not state who asked for a run.
+    fn without_remedies(&self, mut runs: Kept<Timestamp>) -> Source<Timestamp> {
+        if let Some(why) = &self.unread_remedies {
+            return Err(why.clone());
+        }
+        let acts = self.remedies.iter().filter(|remedy| remedy.run.is_some());
+        let acts: Vec<Timestamp> = acts.filter_map(|remedy| remedy.acted_at).collect();
+        runs.records.retain(|run| !acts.iter().any(|act| run.duration_since(*act).abs() < BY_REMEDY));
+        Ok(runs)
     }
 }
 

@@ -163,13 +163,14 @@ impl IncidentStore {
 
     /// Reads everything that a scoreboard rests on besides the audit log.
     pub async fn of_scoreboard(&self, pipeline: &str) -> Result<Stored, Error> {
-        let (incidents, silences, marks, recorded_since, lags, by_hand) = futures::try_join!(
+        let (incidents, silences, marks, recorded_since, lags, by_hand, remedies) = futures::try_join!(
             self.all_incidents(pipeline),
             self.silences(pipeline),
             self.marks(pipeline),
             self.recorded_since(pipeline),
             self.lags(pipeline),
             self.runs_by_hand(pipeline),
+            self.remedies(pipeline),
         )?;
         let unread = |unread: &[Error], what| {
             (!unread.is_empty()).then(|| format!("{} cannot be read", counted(unread.len(), what)))
@@ -184,6 +185,8 @@ impl IncidentStore {
             recorded_since,
             lags,
             by_hand,
+            unread_remedies: unread(&remedies.1, "stored act"),
+            remedies: remedies.0,
         })
     }
 
@@ -422,11 +425,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_of_the_scoreboard_are_six_reads() {
+    async fn records_of_the_scoreboard_are_seven_reads() {
         let wire = Wire::answering(200, json!({ "Items": [] })).await;
         let stored = store(&wire).of_scoreboard("properties").await.unwrap();
         assert_eq!((stored.unread_incidents, stored.recorded_since), (None, None));
-        assert_eq!(wire.requests().await.len(), 6);
+        assert_eq!(wire.requests().await.len(), 7);
     }
 
     #[tokio::test]

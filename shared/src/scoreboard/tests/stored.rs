@@ -1,7 +1,9 @@
 use super::*;
 use crate::finding::Severity;
 use crate::incident::{Course, Episode, Incident, State};
-use crate::pipeline::Pipeline;
+use crate::observation::RunId;
+use crate::pipeline::{Pipeline, RemedyKind};
+use crate::remedy::{Approval, Plan, Record as Remedy, Target};
 use crate::silence::{Scope, Silence, Tally as Suppressed};
 
 /// The scoreboard of the last day by these items, and by rows of 60 good days of which one lacks runs.
@@ -93,6 +95,38 @@ fn recorded_acts_notices_and_lag_reach_their_metrics() {
     stored.incidents[0].course.episodes[0].sent_at = None;
     let delay = "no sent notice recorded of properties/sync-paused/properties-create";
     assert_eq!(shown_of(&stored)[0], delay);
+}
+
+#[test]
+fn approved_remedy_is_an_act_and_the_run_it_starts_is_none() {
+    let acted = at("2026-11-26T12:00:00Z");
+    let plan = Plan {
+        kind: RemedyKind::RunAgain,
+        target: Target::DeadLetters,
+        incident: pause().key,
+        opened_at: acted,
+        why: String::new(),
+        effect: String::new(),
+        cost: String::new(),
+        undo: String::new(),
+        approvals: 0,
+    };
+    let remedy = Remedy { acted_at: Some(acted), run: Some(RunId(1)), ..Remedy::begin(plan, 1, acted) };
+    let days = |change: fn(&mut Stored), remedy: &Remedy| {
+        let mut stored = stored();
+        stored.incidents[0].course.acknowledgements.clear();
+        stored.by_hand.as_mut().unwrap().at.push(at("2026-11-26T12:00:09Z"));
+        stored.remedies = vec![remedy.clone()];
+        change(&mut stored);
+        shown(&scores(&stored), Metric::DaysUnattended)
+    };
+    assert_eq!(days(|_| {}, &remedy), "2");
+    assert_eq!(days(|stored| stored.remedies.clear(), &remedy), "0");
+    let approval = Approval { by: "ada".to_owned(), at: at("2026-11-26T11:00:00Z"), hash: String::new() };
+    let approved = Remedy { approvals: vec![approval], ..remedy.clone() };
+    assert_eq!(days(|_| {}, &approved), "0");
+    let unread = days(|stored| stored.unread_remedies = Some("2 items cannot be read".to_owned()), &remedy);
+    assert!(unread.contains("2 items cannot be read"), "{unread}");
 }
 
 #[test]
