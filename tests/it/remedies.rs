@@ -130,12 +130,13 @@ async fn two_functions_at_once_act_once() {
     assert_eq!(triggered(&engines), 1);
 }
 
-/// An act of a person, between the observation that a remedy was judged by and the one at the moment of acting.
-async fn with_a_person(act: impl FnOnce(&mut World) + Send + 'static) {
+/// An act of a person, between the observation that a remedy was judged by and the one at the moment of acting: just before the
+/// request that shows it, as the two requests of an observation are made at once.
+async fn with_a_person(shown_by: &str, act: impl FnOnce(&mut World) + Send + 'static) {
     let engines = with_failed_run("act", locked()).await;
     heal(&engines).await;
     engines.pass(8);
-    let read = format!("GET /api/v1/syncs/{UPDATE}");
+    let read = format!("GET /api/v1/syncs/{UPDATE}{shown_by}");
     engines.stage.census.before_next(&read, |_| {});
     engines.stage.census.before_next(&read, act);
     heal(&engines).await;
@@ -145,12 +146,12 @@ async fn with_a_person(act: impl FnOnce(&mut World) + Send + 'static) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn person_who_pauses_between_judge_and_act_stops_it() {
-    with_a_person(|world| world.configure(UPDATE, |sync| sync.paused = true)).await;
+    with_a_person("", |world| world.configure(UPDATE, |sync| sync.paused = true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn person_who_runs_the_sync_between_judge_and_act_stops_it() {
-    with_a_person(|world| {
+    with_a_person("/sync_runs", |world| {
         world.trigger(UPDATE, false);
     })
     .await;
@@ -158,7 +159,7 @@ async fn person_who_runs_the_sync_between_judge_and_act_stops_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn person_who_changes_the_schedule_before_the_act_stops_it() {
-    with_a_person(|world| world.configure(UPDATE, |sync| sync.schedule = SimSchedule::Never)).await;
+    with_a_person("", |world| world.configure(UPDATE, |sync| sync.schedule = SimSchedule::Never)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
