@@ -242,6 +242,13 @@ pub struct RunHistory {
     pub samples: Option<Samples>,
 }
 
+impl RunHistory {
+    /// Returns the runs that are queued or working, by the vendor's own words, newest first.
+    pub fn at_work(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| !run.status.is_terminal())
+    }
+}
+
 /// Some of the records of a run that did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {

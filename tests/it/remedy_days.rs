@@ -165,6 +165,8 @@ impl Ports for Days<'_> {
         self.act(record)
     }
 
+    async fn mark(&self, _: &Record) {}
+
     async fn announce(&self, _: &Record, _: Announcement) -> Result<(), String> {
         Ok(())
     }

@@ -3,15 +3,12 @@
 //! Every step is one conditional write, and the intention is written before the call. So a function may die between any two
 //! steps: the next round finds the record, and looks for the effect of a call instead of repeating it.
 
-use std::collections::BTreeSet;
-
 use jiff::SignedDuration;
-use syncwatch::incident::{Incident, State as IncidentState};
-use syncwatch::observation::{Run, RunId, SyncObservation};
+use syncwatch::incident::Incident;
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{
     Announcement, Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, UNKNOWN_FOR, Verdict,
-    World, adopted, cents, choose, harm, health, ill_syncs, look_after, looked, may, next_start,
+    World, adopted, cents, choose, gives_up, harm, health, ill_syncs, look_after, looked, may, next_start,
 };
 
 use crate::ports::{Called, Ports};
@@ -36,8 +33,6 @@ pub struct Driver<'d, P> {
 /// The effects of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Records that were written, by id.
-    pub written: BTreeSet<String>,
     /// The record that acted.
     pub acted: Option<String>,
     /// Effects that failed; the next round tries again.
@@ -63,11 +58,12 @@ impl<P: Ports> Driver<'_, P> {
             if !self.ports.has_time() {
                 return;
             }
-            // A lost write is no failure: the winner goes on with it.
+            // A lost write is not a failure: the winner goes on with it.
             let _ = Box::pin(self.proceed(record)).await;
         }
         self.look_for_duplicates().await;
-        let mut open: Vec<&Incident> = self.incidents.iter().filter(|incident| is_open(incident)).collect();
+        let mut open: Vec<&Incident> =
+            self.incidents.iter().filter(|incident| incident.state.is_open()).collect();
         open.sort_by_key(|incident| (incident.opened_at, &incident.key));
         for incident in open {
             if !self.ports.has_time() {
@@ -103,7 +99,7 @@ impl<P: Ports> Driver<'_, P> {
             }
             State::Unknown => self.look_for_effect(record).await,
             State::Verifying => self.verify(record).await,
-            State::Proposed | State::Held | State::Approved => self.judge(record).await,
+            State::Proposed | State::Held => self.judge(record).await,
             _ => Ok(()),
         }
     }
@@ -135,14 +131,14 @@ impl<P: Ports> Driver<'_, P> {
     }
 
     fn choose(&self, incident: &Incident, observed: &Observed) -> Choice {
-        let newest = newest_run(observed).map(|run| run.created_at);
+        let newest = observed.newest_run().map(|run| run.created_at);
         choose(incident, self.pipeline, observed.warehouse.as_ref().ok(), newest, self.ports.now())
     }
 
     /// Judges a remedy that has not acted yet.
     async fn judge(&mut self, record: Record) -> Step {
         let Some(incident) =
-            self.incidents.iter().find(|incident| record.is_about(incident) && is_open(incident))
+            self.incidents.iter().find(|incident| record.is_about(incident) && incident.state.is_open())
         else {
             self.step(&record, State::Withdrawn, "the incident ended").await?;
             return Ok(());
@@ -234,17 +230,19 @@ impl<P: Ports> Driver<'_, P> {
         let now = self.ports.now();
         let gain = match &record.plan.target {
             Target::Sync { key, .. } => self.pipeline.sync(key).and_then(|sync| {
-                let newest = newest_run(observed).map(|run| run.created_at);
+                let newest = observed.newest_run().map(|run| run.created_at);
                 next_start(sync, newest, now).map(|next| next.duration_since(now).as_secs())
             }),
             _ => None,
         };
+        let hangs = record.plan.kind == RemedyKind::CancelHung;
+        let hung = observed.history().filter(|_| hangs).and_then(|history| history.at_work().next());
         let intention = Record {
             failing: Vec::new(),
             acted_at: Some(now),
-            newest_before: newest_id(observed),
+            newest_before: observed.newest_run().map(|run| run.id),
             proof: observed.proof.clone(),
-            run: (record.plan.kind == RemedyKind::CancelHung).then(|| working(observed)).flatten(),
+            run: hung.map(|run| run.id),
             gain_seconds: gain,
             cents: cents(record.plan.kind, self.pipeline, observed.warehouse.as_ref().ok()),
             ..record
@@ -254,7 +252,7 @@ impl<P: Ports> Driver<'_, P> {
         // Between the two observations a person may have acted; what our own store says is read last.
         let again = self.ports.observe(&intention.plan.incident).await;
         let incident = self.ports.incident(&intention.plan.incident).await.unwrap_or_default();
-        let same_runs = newest_id(&again) == intention.newest_before;
+        let same_runs = again.newest_run().map(|run| run.id) == intention.newest_before;
         let verdict = self.verdict(&intention, incident.as_ref(), &again).await;
         if !verdict.may_act() || !same_runs {
             let why = if same_runs { verdict.why() } else { "a run began meanwhile".to_owned() };
@@ -275,7 +273,9 @@ impl<P: Ports> Driver<'_, P> {
                     (None, 0) => "accepted".to_owned(),
                     (None, moved) => format!("{moved} messages were sent again"),
                 };
-                self.step(&accepted, State::Verifying, &why).await.map(drop)
+                let accepted = self.step(&accepted, State::Verifying, &why).await?;
+                self.ports.mark(&accepted).await;
+                Ok(())
             }
             Called::Refused(why) => self.fail(record, &why).await,
             Called::Forbidden(why) => {
@@ -297,7 +297,9 @@ impl<P: Ports> Driver<'_, P> {
         };
         if let Some((run, what)) = adopted(&record, &observed) {
             let found = Record { run: run.or(record.run), ..record };
-            return self.step(&found, State::Verifying, &what).await.map(drop);
+            let found = self.step(&found, State::Verifying, &what).await?;
+            self.ports.mark(&found).await;
+            return Ok(());
         }
         // A clock that was set back must not keep it open for ever.
         if self.ports.now().duration_since(acted).abs() >= UNKNOWN_FOR {
@@ -309,24 +311,8 @@ impl<P: Ports> Driver<'_, P> {
     /// Looks whether the act helped.
     async fn verify(&mut self, record: Record) -> Step {
         let observed = self.ports.observe(&record.plan.incident).await;
-        let gone = !self.incidents.iter().any(|incident| record.is_about(incident) && is_open(incident));
         if !record.plan.acts() {
-            if observed.healthy == Some(true) {
-                return self.step(&record, State::Healed, "the schedule healed it").await.map(drop);
-            }
-            if gone {
-                return self.step(&record, State::Withdrawn, "the incident ended").await.map(drop);
-            }
-            let incident = self.incidents.iter().find(|incident| record.is_about(incident));
-            let now = incident.map(|incident| self.choose(incident, &observed));
-            if let Some(Choice::Remedy(plan)) = now
-                && plan.kind != RemedyKind::Wait
-                && observed.sync.is_ok()
-            {
-                let why = format!("waiting did not help: now {}", plan.act());
-                return self.step(&record, State::Withdrawn, &why).await.map(drop);
-            }
-            return Ok(());
+            return self.wait_on(record, &observed).await;
         }
         let record = match harm(&record, &observed) {
             Some(harm) if record.harm.is_none() => Record { harm: Some(harm), ..record },
@@ -343,15 +329,27 @@ impl<P: Ports> Driver<'_, P> {
         }
     }
 
-    /// Ends an attempt that did not help. The second one in a row is the last, and people are announced.
+    /// Looks whether the schedule helped.
+    async fn wait_on(&mut self, record: Record, observed: &Observed) -> Step {
+        if let Health::Healed(what) = health(&record, observed, USUAL_RUNTIME, self.ports.now()) {
+            return self.step(&record, State::Healed, &what).await.map(drop);
+        }
+        let is_it = |incident: &&Incident| record.is_about(incident) && incident.state.is_open();
+        let Some(incident) = self.incidents.iter().find(is_it) else {
+            return self.step(&record, State::Withdrawn, "the incident ended").await.map(drop);
+        };
+        match self.choose(incident, observed) {
+            Choice::Remedy(plan) if plan.acts() && observed.sync.is_ok() => {
+                let why = format!("waiting did not help: now {}", plan.act());
+                self.step(&record, State::Withdrawn, &why).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends an attempt that did not help. The second one in a row is the last, and people get a notice.
     async fn fail(&mut self, record: Record, why: &str) -> Step {
-        let before = self.records.iter().filter(|other| {
-            other.id != record.id
-                && other.plan.kind == record.plan.kind
-                && other.plan.target == record.plan.target
-        });
-        let last = before.filter(|other| other.state.has_acted()).max_by_key(|other| other.acted_at);
-        let gave_up = last.is_some_and(|last| last.state == State::Failed) || record.harm.is_some();
+        let gave_up = gives_up(&record, &self.records);
         let failed = record.announcement(gave_up.then_some(Announcement::GaveUp));
         let failed = self.step(&failed, State::Failed, why).await?;
         self.announce(failed).await.map(drop)
@@ -391,28 +389,8 @@ impl<P: Ports> Driver<'_, P> {
                 return Err(Left);
             }
         }
-        self.done.written.insert(record.id.clone());
         self.records.retain(|known| known.id != record.id);
         self.records.push(record.clone());
         Ok(record)
     }
-}
-
-fn is_open(incident: &Incident) -> bool {
-    matches!(incident.state, IncidentState::Open | IncidentState::Held)
-}
-
-fn newest_run(observed: &Observed) -> Option<&Run> {
-    let sync: Option<&SyncObservation> = observed.sync.as_ref().ok();
-    sync?.runs.as_ref().ok()?.runs.iter().max_by_key(|run| run.id)
-}
-
-fn newest_id(observed: &Observed) -> Option<RunId> {
-    newest_run(observed).map(|run| run.id)
-}
-
-/// The run that is queued or working.
-fn working(observed: &Observed) -> Option<RunId> {
-    let history = observed.sync.as_ref().ok()?.runs.as_ref().ok()?;
-    history.runs.iter().find(|run| !run.status.is_terminal()).map(|run| run.id)
 }

@@ -8,7 +8,7 @@ use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
 use syncwatch::incident::{Act, Incident, IncidentKey};
 use syncwatch::notice::render_remedy;
-use syncwatch::observation::Unread;
+use syncwatch::observation::{RunId, SyncId, Unread};
 use syncwatch::observe::proof::copy_of;
 use syncwatch::observe::remedies::observe;
 use syncwatch::pipeline::{Pipeline, RemedyKind};
@@ -101,22 +101,6 @@ impl<'s> Vendors<'s> {
         }
     }
 
-    /// Marks the incident, so that the notice of its end says who healed it. The mark is optional.
-    async fn mark(&self, record: &Record) {
-        let act = Act { at: self.now(), what: record.plan.act() };
-        let mut stored = self.store.get(&record.plan.incident).await;
-        for _ in 0..MARKINGS {
-            let Ok(Some(incident)) = stored else { break };
-            let expected = Expected::Version(incident.version);
-            match self.store.write(&incident.with_act(act.clone()), expected).await {
-                Ok(WriteOutcome::Written) => return,
-                Ok(WriteOutcome::Lost(current)) => stored = Ok(current),
-                Err(error) => stored = Err(error),
-            }
-        }
-        tracing::warn!(remedy = %record.id, "incident not marked as healed by a remedy");
-    }
-
     async fn start_warehouse(&self) -> Called {
         let Some(declared) = &self.pipeline().warehouse else {
             return Called::Refused("pipeline.toml has no [warehouse]".to_owned());
@@ -128,7 +112,7 @@ impl<'s> Vendors<'s> {
             Err(error) => return Called::Refused(error.to_string()),
         };
         match keeper.start().await {
-            Ok(()) => accepted(),
+            Ok(()) => Called::Accepted(Effect::default()),
             Err(error) => match error.kind {
                 WarehouseFault::NoAccess { .. }
                 | WarehouseFault::PermissionDenied { .. }
@@ -149,36 +133,29 @@ impl<'s> Vendors<'s> {
 
     async fn act(&self, record: &Record) -> Called {
         match (record.plan.kind, &record.plan.target) {
-            (RemedyKind::RunAgain | RemedyKind::RunAfterLimit, Target::Sync { id, .. }) => {
-                let writer = match self.writer().await {
-                    Ok(writer) => writer,
-                    Err(refused) => return refused,
-                };
-                match writer.trigger(*id).await {
-                    Ok(run) => Called::Accepted(Effect { run: Some(run), moved: 0 }),
-                    Err(error) => census_said(&error),
-                }
-            }
-            (RemedyKind::Resume, Target::Sync { id, .. }) => {
-                let writer = match self.writer().await {
-                    Ok(writer) => writer,
-                    Err(refused) => return refused,
-                };
-                writer.resume(*id).await.map_or_else(|error| census_said(&error), |()| accepted())
-            }
-            (RemedyKind::CancelHung, Target::Sync { .. }) => {
-                let (writer, run) = match (self.writer().await, record.run) {
-                    (Ok(writer), Some(run)) => (writer, run),
-                    (Err(refused), _) => return refused,
-                    (_, None) => return Called::Refused("the run is unknown".to_owned()),
-                };
-                writer.cancel(run).await.map_or_else(|error| census_said(&error), |()| accepted())
-            }
+            (kind, Target::Sync { id, .. }) => match self.writer().await {
+                Ok(writer) => act_on_sync(&writer, kind, *id, record.run).await,
+                Err(refused) => refused,
+            },
             (RemedyKind::StartWarehouse, Target::Warehouse { .. }) => self.start_warehouse().await,
             (RemedyKind::ReplayDeadLetters, Target::DeadLetters) => self.replay().await,
-            (kind, target) => Called::Refused(format!("{kind} does not act on {}", target.name())),
+            (kind, target) => no_such_act(kind, target.name()),
         }
     }
+}
+
+async fn act_on_sync(writer: &Writer, kind: RemedyKind, id: SyncId, run: Option<RunId>) -> Called {
+    let answer = match (kind, run) {
+        (RemedyKind::RunAgain | RemedyKind::RunAfterLimit, _) => writer.trigger(id).await.map(Some),
+        (RemedyKind::Resume, _) => writer.resume(id).await.map(|()| None),
+        (RemedyKind::CancelHung, Some(run)) => writer.cancel(run).await.map(|()| None),
+        _ => return no_such_act(kind, "a sync"),
+    };
+    answer.map_or_else(|error| census_said(&error), |run| Called::Accepted(Effect { run, moved: 0 }))
+}
+
+fn no_such_act(kind: RemedyKind, target: &str) -> Called {
+    Called::Refused(format!("{kind} does not act on {target}"))
 }
 
 impl Ports for Vendors<'_> {
@@ -233,21 +210,29 @@ impl Ports for Vendors<'_> {
 
     async fn call(&self, record: &Record) -> Called {
         let lost = || Called::Lost(format!("no answer within {} s", CALL_LIMIT.as_secs()));
-        let answer = timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost());
-        if let Called::Accepted(_) = answer {
-            self.mark(record).await;
+        timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost())
+    }
+
+    async fn mark(&self, record: &Record) {
+        let at = record.acted_at.unwrap_or_else(|| self.now());
+        let act = Act { at, what: record.plan.act() };
+        let mut stored = self.store.get(&record.plan.incident).await;
+        for _ in 0..MARKINGS {
+            let Ok(Some(incident)) = stored else { break };
+            let expected = Expected::Version(incident.version);
+            match self.store.write(&incident.with_act(act.clone()), expected).await {
+                Ok(WriteOutcome::Written) => return,
+                Ok(WriteOutcome::Lost(current)) => stored = Ok(current),
+                Err(error) => stored = Err(error),
+            }
         }
-        answer
+        tracing::warn!(remedy = %record.id, "incident not marked as healed by a remedy");
     }
 
     async fn announce(&self, record: &Record, announcement: Announcement) -> Result<(), String> {
         let message = render_remedy(record, announcement, self.pipeline(), self.now());
         self.topic.publish(&message).await.map(drop).map_err(|error| error.to_string())
     }
-}
-
-fn accepted() -> Called {
-    Called::Accepted(Effect::default())
 }
 
 /// Whether a failed call may have had an effect.
@@ -257,7 +242,8 @@ fn census_said(error: &Error) -> Called {
         ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } | ErrorKind::RateLimited { .. } => {
             Called::Refused(error.to_string())
         }
-        ErrorKind::Status { status: 400..=499, .. } => Called::Refused(error.to_string()),
+        // A gateway that gave up waiting (408) may have passed the request on.
+        ErrorKind::Status { status: 400..=407 | 409..=499, .. } => Called::Refused(error.to_string()),
         _ => Called::Lost(error.to_string()),
     }
 }

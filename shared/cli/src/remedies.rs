@@ -134,7 +134,7 @@ impl fmt::Display for Switched {
 pub struct Simulated {
     pub incident: String,
     pub plan: Option<Plan>,
-    /// Why a person must act, if there is no plan, and who can.
+    /// The reason for which a person must act, if there is no plan, and who can.
     pub person: Option<(String, String)>,
     /// All gates that say no now; none if it would act.
     pub failing: Vec<Failing>,
@@ -272,8 +272,7 @@ impl Operator {
         let warehouse = async { self.warehouse(Limits::default()).await.map_err(|error| error.what) };
         let not_read = async { Err("`syncwatch doctor` counts undelivered notices".to_owned()) };
         let observed = observe(&self.pipeline, Ok(&census), key, self.now, warehouse, not_read).await;
-        let runs = observed.sync.as_ref().ok().and_then(|sync| sync.runs.as_ref().ok());
-        let newest = runs.and_then(|history| history.runs.first()).map(|run| run.created_at);
+        let newest = observed.newest_run().map(|run| run.created_at);
         let state = observed.warehouse.as_ref().ok();
         let mut simulated =
             Simulated { incident: key.to_string(), plan: None, person: None, failing: Vec::new() };

@@ -77,6 +77,13 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    /// Returns whether a fault was found often enough to alert and is not healthy yet, even if its notices are suppressed.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Held)
+    }
+}
+
 /// The event that a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,6 @@
 //! Notices about remedies: healed by itself, approval needed, given up.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Body, Message, SENTENCE_CHARS, blank, contacts, cut, links, local, message, runbook};
 use crate::figure::Figure;
@@ -69,7 +69,7 @@ fn sentence(record: &Record, announcement: Announcement, pipeline: &Pipeline) ->
     let last = record.steps.last().map_or("", |step| step.why.as_str());
     match announcement {
         Announcement::Asked => {
-            let until = record.proposed_at().saturating_add(ASKED_FOR).unwrap_or(Timestamp::MAX);
+            let until = record.since().saturating_add(ASKED_FOR).unwrap_or(Timestamp::MAX);
             let needed = counted(record.plan.approvals.max(1), "approval");
             let (approve, until) = (command(record, "approve"), local(until, pipeline));
             format!(
@@ -89,7 +89,7 @@ fn sentence(record: &Record, announcement: Announcement, pipeline: &Pipeline) ->
 /// Returns a remedy in one line, for lists.
 pub fn in_words(record: &Record, pipeline: &Pipeline) -> String {
     let last = record.steps.last().map_or("", |step| step.why.as_str());
-    let tries = match limits(record.plan.kind, SignedDuration::ZERO).per_day {
+    let tries = match limits(record.plan.kind).per_day {
         usize::MAX => String::new(),
         most => format!(", at most {} in 24 hours", counted(most, "act")),
     };

@@ -120,8 +120,8 @@ async fn queue(
     dialect: Dialect,
     asker: &Result<Asker<'_>, String>,
 ) -> Result<Queue, String> {
-    let view = definition.table().ok_or("the source of the sync is no table or view")?;
-    let key = definition.key_column().ok_or("the primary identifier is no column")?;
+    let view = definition.table().ok_or("the source of the sync is not a table or view")?;
+    let key = definition.key_column().ok_or("the primary identifier is not a column")?;
     let statement = Statements::new(object, dialect, Timestamp::UNIX_EPOCH).queue_of_creates(view, key);
     let answer = ask(asker, statement).await?;
     Ok(Queue { rows: count(&answer, "n")?, without_own_key: count(&answer, "without_own_key")? })

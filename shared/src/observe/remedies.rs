@@ -28,7 +28,7 @@ pub async fn observe(
     let own = async {
         match pipeline.sync(&key.subject) {
             Some(sync) => read(census, sync).await,
-            None => Err(format!("{} is no sync", key.subject)),
+            None => Err(format!("{} is not a sync", key.subject)),
         }
     };
     let others = siblings(pipeline, &key.subject).into_iter();

@@ -41,6 +41,11 @@ impl RemedyKind {
         Self::Resume,
         Self::CancelHung,
     ];
+
+    /// Returns whether it starts a run of a sync.
+    pub fn starts_run(self) -> bool {
+        matches!(self, Self::RunAgain | Self::RunAfterLimit)
+    }
 }
 
 /// Whether remedies act.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Plan, Target};
 use crate::classify::{CERTAINTY_FIGURE, ErrorClass, Family};
 use crate::finding::Check;
-use crate::incident::{Incident, State};
+use crate::incident::Incident;
 use crate::observation::WarehouseState;
 use crate::pipeline::{Pipeline, RemedyKind, Role, Sync, Warehouse};
 use crate::schedule::Rule;
@@ -230,7 +230,7 @@ pub fn ill_syncs<'i>(
         use Check::{MinimumSchedule, RunDue, RunFailed, RunStuck, SyncExists, SyncPaused};
         let check = incident.key.check;
         matches!(check, MinimumSchedule | RunDue | RunFailed | RunStuck | SyncExists | SyncPaused)
-            && matches!(incident.state, State::Open | State::Held)
+            && incident.state.is_open()
             && pipeline.sync(&incident.key.subject).is_some()
     };
     incidents.into_iter().filter(stops).map(|incident| incident.key.subject.as_str()).collect()

@@ -8,14 +8,14 @@ use super::limits::{Breaker, breaker, ready_at, spent};
 use super::proof::unshown;
 use super::{Observed, Record, State, Stop, Target};
 use crate::finding::show_as_stored;
-use crate::incident::{self, Incident};
-use crate::observation::{Run, RunHistory, SyncObservation, WarehouseState};
+use crate::incident::Incident;
+use crate::observation::{SyncObservation, WarehouseState};
 use crate::pipeline::{Level, Pipeline, RemedyKind};
 use crate::text::{minute_utc, words};
 
 /// An observation that is older proves nothing.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(5);
-/// A sync that was changed within this duration is in somebody's hands.
+/// A sync that was changed within this duration is in a person's hands.
 const PERSON_AT_WORK: SignedDuration = SignedDuration::from_hours(2);
 /// A person who refused a remedy has it for so long.
 const HANDS_OFF: SignedDuration = SignedDuration::from_hours(24);
@@ -113,7 +113,7 @@ pub struct World<'w> {
     /// The id of the silence or maintenance window that covers the incident.
     pub silenced_by: Option<&'w str>,
     pub observed: &'w Observed,
-    /// The remedies of the pipeline of the last seven days; the judged one may be among them.
+    /// The stored remedies of the pipeline; the judged one may be among them.
     pub records: &'w [Record],
     pub ill: Ill,
     /// Whether the turn of the pipeline is held.
@@ -131,7 +131,7 @@ pub fn may(record: &Record, world: &World<'_>, now: Timestamp) -> Verdict {
         if let Ok(observed) = &world.observed.sync {
             of_sync(record, key, observed, world, now, &mut verdict);
         }
-        if *creates && starts_run(record) {
+        if *creates && record.plan.kind.starts_run() {
             let points = unshown(world.observed.proof.as_deref(), now);
             points.into_iter().for_each(|point| verdict.no(Gate::CreateProof, point));
         }
@@ -153,10 +153,6 @@ pub fn may(record: &Record, world: &World<'_>, now: Timestamp) -> Verdict {
     }
     verdict.failing.sort_by_key(|failing| failing.gate);
     verdict
-}
-
-fn starts_run(record: &Record) -> bool {
-    matches!(record.plan.kind, RemedyKind::RunAgain | RemedyKind::RunAfterLimit)
 }
 
 fn switch(record: &Record, world: &World<'_>, verdict: &mut Verdict) {
@@ -220,7 +216,7 @@ fn incident(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Ve
         verdict.no(Gate::Incident, "the incident has ended");
         return;
     };
-    if !matches!(stored.state, incident::State::Open | incident::State::Held) {
+    if !stored.state.is_open() {
         verdict.no(Gate::Incident, format!("the incident is {}", stored.state));
     }
     if let Some(silence) = world.silenced_by {
@@ -239,14 +235,9 @@ fn incident(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Ve
         verdict.no(Gate::Incident, "a person refused a remedy of it within 24 hours");
     }
     // The other half of the class: `choose` judges the incident again before every judgement.
-    if starts_run(record) && world.observed.healthy == Some(true) {
+    if record.plan.kind.starts_run() && world.observed.healthy == Some(true) {
         verdict.no(Gate::Class, "the fault is gone");
     }
-}
-
-/// A run that is queued or working, by the vendor's own words.
-fn active(history: &RunHistory) -> Option<&Run> {
-    history.runs.iter().find(|run| !run.status.is_terminal())
 }
 
 fn of_sync(
@@ -261,7 +252,7 @@ fn of_sync(
     let own = (key, Some(observed));
     let siblings = world.observed.siblings.iter().map(|(key, seen)| (key.as_str(), seen.as_ref().ok()));
     let all = std::iter::once(own).chain(siblings);
-    let working = all.filter_map(|(key, seen)| Some((key, active(seen?.runs.as_ref().ok()?)?)));
+    let working = all.filter_map(|(key, seen)| Some((key, seen?.runs.as_ref().ok()?.at_work().next()?)));
     if kind != RemedyKind::CancelHung {
         for (key, run) in working {
             verdict.no(Gate::Running, format!("run {} of {key} is {}", run.id, run.status));
@@ -276,22 +267,24 @@ fn of_sync(
     match kind {
         RemedyKind::Resume if !paused => verdict.no(Gate::Condition, "it is not paused"),
         RemedyKind::Resume => {}
-        RemedyKind::CancelHung => match observed.runs.as_ref().ok().and_then(active) {
-            None => verdict.no(Gate::Condition, "no run is in progress"),
-            Some(run) => {
-                let age = now.duration_since(run.created_at);
-                let limit = world.pipeline.sync(key).map_or(SignedDuration::MAX, |sync| sync.stuck_after);
-                if age <= limit {
-                    let why = format!("run {} has worked for {} of {}", run.id, words(age), words(limit));
-                    verdict.no(Gate::Condition, why);
+        RemedyKind::CancelHung => {
+            match observed.runs.as_ref().ok().and_then(|history| history.at_work().next()) {
+                None => verdict.no(Gate::Condition, "no run is in progress"),
+                Some(run) => {
+                    let age = now.duration_since(run.created_at);
+                    let limit = world.pipeline.sync(key).map_or(SignedDuration::MAX, |sync| sync.stuck_after);
+                    if age <= limit {
+                        let why = format!("run {} has worked for {} of {}", run.id, words(age), words(limit));
+                        verdict.no(Gate::Condition, why);
+                    }
                 }
             }
-        },
+        }
         _ if paused => verdict.no(Gate::Condition, "it is paused; a person did that"),
         _ => {}
     }
-    if starts_run(record) {
-        let newest = observed.runs.as_ref().ok().and_then(|history| history.runs.first());
+    if record.plan.kind.starts_run() {
+        let newest = world.observed.newest_run();
         let sync = world.pipeline.sync(key);
         let next = sync.and_then(|sync| next_start(sync, newest.map(|run| run.created_at), now));
         let min = world.pipeline.remedies.min_gain;
@@ -309,11 +302,7 @@ pub fn cents(kind: RemedyKind, pipeline: &Pipeline, state: Option<&WarehouseStat
     };
     let idle = state.and_then(|state| state.auto_stop_mins).unwrap_or_default();
     let hours = 1.0 + f64::from(idle) / 60.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is clamped to 0 and a million"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
     let cents = (usd * hours * 100.0).ceil().clamp(0.0, 1e8) as u64;
     cents
 }
@@ -357,10 +346,10 @@ fn limits(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Verd
 /// When the fault was last seen (UTC): the end of the newest run, else the opening of the incident.
 fn fault_at(record: &Record, world: &World<'_>) -> Timestamp {
     let opened = record.plan.opened_at;
-    if !starts_run(record) {
+    if !record.plan.kind.starts_run() {
         return opened;
     }
-    let runs = world.observed.sync.as_ref().ok().and_then(|observed| observed.runs.as_ref().ok());
-    let newest = runs.and_then(|history| history.runs.iter().find(|run| run.status.is_terminal()));
+    let newest =
+        world.observed.history().and_then(|history| history.runs.iter().find(|run| run.status.is_terminal()));
     newest.map_or(opened, |run| run.completed_at.unwrap_or(run.created_at).max(opened))
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Observed, Record, limits, proof};
+use super::{Observed, Record, proof};
 use crate::observation::{Run, RunId, RunStatus};
 use crate::pipeline::RemedyKind;
 use crate::text::words;
@@ -39,7 +39,7 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
         RemedyKind::CancelHung if has_ended(record, observed) => Health::Healed("the run ended".to_owned()),
         RemedyKind::CancelHung => Health::Waiting,
     };
-    let within = limits(record.plan.kind, runtime).verify_within;
+    let within = within(record.plan.kind, runtime);
     match (seen, record.acted_at) {
         (Health::Waiting, Some(acted)) if now.duration_since(acted) > within => {
             Health::Failed(format!("its effect was not seen within {}", words(within)))
@@ -48,9 +48,20 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
     }
 }
 
+/// How long the effect of an act may take.
+fn within(kind: RemedyKind, runtime: SignedDuration) -> SignedDuration {
+    let minutes = SignedDuration::from_mins;
+    match kind {
+        RemedyKind::Wait => SignedDuration::MAX,
+        RemedyKind::RunAgain | RemedyKind::RunAfterLimit => runtime.saturating_mul(2).max(minutes(5)),
+        RemedyKind::StartWarehouse => minutes(10),
+        RemedyKind::ReplayDeadLetters | RemedyKind::CancelHung => minutes(30),
+        RemedyKind::Resume => SignedDuration::from_hours(24),
+    }
+}
+
 fn runs(observed: &Observed) -> &[Run] {
-    let history = observed.sync.as_ref().ok().and_then(|sync| sync.runs.as_ref().ok());
-    history.map_or(&[], |history| &history.runs)
+    observed.history().map_or(&[], |history| &history.runs)
 }
 
 fn has_ended(record: &Record, observed: &Observed) -> bool {

@@ -8,7 +8,7 @@ use crate::pipeline::RemedyKind;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Undelivered notices that are sent again in an hour.
-pub const MESSAGES_PER_HOUR: u64 = 500;
+const MESSAGES_PER_HOUR: u64 = 500;
 /// Runs that remedies start in 24 hours, in the whole pipeline.
 const RUNS_PER_DAY: usize = 6;
 /// So many acts in a row that did not help open the breaker.
@@ -21,33 +21,26 @@ pub struct Limits {
     pub per_day: usize,
     /// The waits before the first, second and each later attempt, since the fault or the last act.
     pub waits: [SignedDuration; 3],
-    /// How long the effect may take.
-    pub verify_within: SignedDuration,
 }
 
-/// Returns the limits of a remedy. `runtime` is the usual runtime of the target's runs.
-pub fn limits(kind: RemedyKind, runtime: SignedDuration) -> Limits {
-    let minutes = SignedDuration::from_mins;
-    let (per_day, waits, verify_within) = match kind {
+/// Returns the limits of a remedy.
+pub fn limits(kind: RemedyKind) -> Limits {
+    let minutes = |waits: [i64; 3]| waits.map(SignedDuration::from_mins);
+    let (per_day, waits) = match kind {
         // It has no act, so nothing limits it.
-        RemedyKind::Wait => (usize::MAX, [SignedDuration::ZERO; 3], SignedDuration::MAX),
-        RemedyKind::RunAgain => (3, [minutes(5), minutes(15), minutes(45)], runtime.saturating_mul(2)),
-        RemedyKind::RunAfterLimit => (2, [minutes(60); 3], runtime.saturating_mul(2)),
-        RemedyKind::StartWarehouse => (4, [SignedDuration::ZERO, minutes(15), minutes(45)], minutes(10)),
-        RemedyKind::ReplayDeadLetters => (usize::MAX, [minutes(10), minutes(2), minutes(2)], minutes(30)),
-        RemedyKind::Resume => (1, [SignedDuration::ZERO; 3], DAY),
-        RemedyKind::CancelHung => (1, [SignedDuration::ZERO; 3], minutes(30)),
+        RemedyKind::Wait => (usize::MAX, minutes([0, 0, 0])),
+        RemedyKind::RunAgain => (3, minutes([5, 15, 45])),
+        RemedyKind::RunAfterLimit => (2, minutes([60, 60, 60])),
+        RemedyKind::StartWarehouse => (4, minutes([0, 15, 45])),
+        RemedyKind::ReplayDeadLetters => (usize::MAX, minutes([10, 2, 2])),
+        RemedyKind::Resume | RemedyKind::CancelHung => (1, minutes([0, 0, 0])),
     };
-    Limits { per_day, waits, verify_within: verify_within.max(minutes(5)) }
+    Limits { per_day, waits }
 }
 
 fn within(record: &Record, span: SignedDuration, now: Timestamp) -> bool {
     // An act of the future, by a clock that was wrong, counts too.
     record.acted_at.is_some_and(|at| now.duration_since(at) < span)
-}
-
-fn starts_runs(kind: RemedyKind) -> bool {
-    matches!(kind, RemedyKind::RunAgain | RemedyKind::RunAfterLimit)
 }
 
 /// Returns why the budget does not allow another act like that of `record`; `None` if it does. `cents` is what the act may cost,
@@ -62,13 +55,13 @@ pub(super) fn spent(
     let kind = record.plan.kind;
     let others = || records.iter().filter(|other| other.id != record.id);
     let today = || others().filter(|other| within(other, DAY, now));
-    let same = today().filter(|other| other.plan.kind == kind && other.plan.target == record.plan.target);
-    let (same, most) = (same.count(), limits(kind, SignedDuration::ZERO).per_day);
+    let same = today().filter(|other| record.is_of_same_act(other));
+    let (same, most) = (same.count(), limits(kind).per_day);
     if same >= most {
         return Some(format!("{same} of {most} tries in 24 hours are used"));
     }
-    let runs = today().filter(|other| starts_runs(other.plan.kind)).count();
-    if starts_runs(kind) && runs >= RUNS_PER_DAY {
+    let runs = today().filter(|other| other.plan.kind.starts_run()).count();
+    if kind.starts_run() && runs >= RUNS_PER_DAY {
         return Some(format!("{runs} of {RUNS_PER_DAY} runs of the pipeline in 24 hours are used"));
     }
     if kind == RemedyKind::ReplayDeadLetters {
@@ -85,11 +78,7 @@ pub(super) fn spent(
 /// Returns when the remedy may act at the earliest (UTC): after the fault or the last act on its target, with a spread of up to a
 /// fifth, by the id, so that several syncs do not act at once.
 pub(super) fn ready_at(record: &Record, records: &[Record], fault_at: Timestamp) -> Timestamp {
-    let same = |other: &&Record| {
-        other.id != record.id
-            && other.plan.kind == record.plan.kind
-            && other.plan.target == record.plan.target
-    };
+    let same = |other: &&Record| record.is_of_same_act(other);
     let last = records.iter().filter(same).filter_map(|other| other.acted_at).max();
     // Tries since the fault began to be healed; older ones were about other faults.
     let tried = records.iter().filter(same).filter(|other| {
@@ -97,7 +86,7 @@ pub(super) fn ready_at(record: &Record, records: &[Record], fault_at: Timestamp)
             && other.plan.opened_at == record.plan.opened_at
             && other.acted_at.is_some()
     });
-    let [first, second, later] = limits(record.plan.kind, SignedDuration::ZERO).waits;
+    let [first, second, later] = limits(record.plan.kind).waits;
     let wait = match tried.count() {
         0 => first,
         1 => second,
@@ -120,20 +109,30 @@ pub(super) enum Breaker {
     HalfOpen,
 }
 
-/// Computes the breaker: it opens after two acts in a row that did not help, or one that did harm, and is half-open a day later, until an act helps.
+/// The other attempts of the same act that have ended, newest first.
+fn ended<'r>(record: &Record, records: &'r [Record]) -> Vec<&'r Record> {
+    let has_ended = |other: &&Record| matches!(other.state, State::Healed | State::Failed);
+    let mut ended: Vec<&Record> =
+        records.iter().filter(|other| record.is_of_same_act(other)).filter(has_ended).collect();
+    ended.sort_by_key(|other| std::cmp::Reverse((other.acted_at, other.id.as_str())));
+    ended
+}
+
+fn failed_in_a_row(newest_first: &[&Record]) -> usize {
+    newest_first.iter().take_while(|record| record.state == State::Failed).count()
+}
+
+/// Returns whether an act that does not help opens the breaker, so that it is not tried again by itself.
+pub fn gives_up(record: &Record, records: &[Record]) -> bool {
+    record.harm.is_some() || failed_in_a_row(&ended(record, records)) + 1 >= BREAKER
+}
+
+/// Computes the breaker: it opens after two acts in a row that did not help, or one that did harm, and is half-open a day later,
+/// until an act helps.
 pub(super) fn breaker(record: &Record, records: &[Record], now: Timestamp) -> Breaker {
-    let mut same: Vec<&Record> = records
-        .iter()
-        .filter(|other| {
-            other.id != record.id
-                && other.plan.kind == record.plan.kind
-                && other.plan.target == record.plan.target
-                && matches!(other.state, State::Healed | State::Failed)
-        })
-        .collect();
-    same.sort_by_key(|other| std::cmp::Reverse((other.acted_at, other.id.as_str())));
+    let same = ended(record, records);
     let Some(last) = same.first() else { return Breaker::Closed };
-    let failed = same.iter().take_while(|other| other.state == State::Failed).count();
+    let failed = failed_in_a_row(&same);
     if failed < BREAKER && last.harm.is_none() {
         return Breaker::Closed;
     }

@@ -21,19 +21,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::finding::{WAREHOUSE, show_as_stored};
 use crate::incident::{Incident, IncidentKey};
-use crate::observation::{RunId, SyncId, SyncObservation, WarehouseState};
+use crate::observation::{Run, RunHistory, RunId, SyncId, SyncObservation, WarehouseState};
 use crate::pipeline::RemedyKind;
 
 pub use choose::{Choice, choose, ill_syncs, next_start, siblings};
 pub use gates::{Failing, Gate, Ill, Verdict, World, cents, may};
 pub use health::{Health, adopted, harm, health};
-pub use limits::{Limits, MESSAGES_PER_HOUR, limits};
+pub use limits::{Limits, gives_up, limits};
 pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
 pub use score::{Recovery, Score, score};
 pub use words::{Announcement, command};
 
-/// How long a remedy that is approved by rule may wait for its act.
-const APPROVED_BY_RULE: SignedDuration = SignedDuration::from_mins(30);
 /// How long a person has for an answer, and how long the answer is valid.
 pub const ASKED_FOR: SignedDuration = SignedDuration::from_hours(4);
 /// A call without a clear answer has failed if its effect is not seen by then.
@@ -48,7 +46,7 @@ pub enum Target {
     Sync {
         key: String,
         id: SyncId,
-        /// Whether a run of it may create records, so that it needs the proof of section "create syncs".
+        /// Whether a run of it may create records, so that it needs a [`Proof`].
         creates: bool,
     },
     Warehouse {
@@ -112,8 +110,6 @@ pub enum State {
     Proposed,
     /// Gates say not now; they are judged again in each round.
     Held,
-    /// It may act, by the rules or by people.
-    Approved,
     /// The intention is stored; the call may have been made.
     Acting,
     /// A function died after the intention, or the call had no clear answer: it is never repeated.
@@ -123,11 +119,9 @@ pub enum State {
     /// The incident's own check was healthy after the act.
     Healed,
     Failed,
-    /// By rule: tries that did not help are not repeated. A person has it.
-    Abandoned,
     /// The incident ended, or the plan changed, before an act.
     Withdrawn,
-    /// It was not approved in time, or not carried out in time.
+    /// It was not approved in time.
     Expired,
     /// A person refused it.
     Refused,
@@ -139,16 +133,14 @@ show_as_stored!(State);
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 11] = [
         Self::Proposed,
         Self::Held,
-        Self::Approved,
         Self::Acting,
         Self::Unknown,
         Self::Verifying,
         Self::Healed,
         Self::Failed,
-        Self::Abandoned,
         Self::Withdrawn,
         Self::Expired,
         Self::Refused,
@@ -168,28 +160,17 @@ impl State {
     /// Returns whether a remedy may go from this state to the next.
     pub fn may_become(self, next: Self) -> bool {
         use State::{
-            Abandoned, Acting, Advised, Approved, Expired, Failed, Healed, Held, Proposed, Refused, Unknown,
-            Verifying, Withdrawn,
+            Acting, Advised, Expired, Failed, Healed, Held, Proposed, Refused, Unknown, Verifying, Withdrawn,
         };
         match self {
-            Proposed | Held | Approved => matches!(
-                next,
-                Proposed
-                    | Held
-                    | Approved
-                    | Acting
-                    | Verifying
-                    | Advised
-                    | Abandoned
-                    | Withdrawn
-                    | Expired
-                    | Refused
-            ),
+            Proposed | Held => {
+                matches!(next, Proposed | Held | Acting | Verifying | Advised | Withdrawn | Expired | Refused)
+            }
             // Back to held only before the call was made.
             Acting => matches!(next, Held | Verifying | Unknown | Failed),
             Unknown => matches!(next, Verifying | Failed),
             Verifying => matches!(next, Healed | Failed | Withdrawn),
-            Healed | Failed | Abandoned | Withdrawn | Expired | Refused | Advised => false,
+            Healed | Failed | Withdrawn | Expired | Refused | Advised => false,
         }
     }
 }
@@ -368,14 +349,14 @@ impl Record {
         refused.ok_or_else(|| format!("it is {}", self.state))
     }
 
-    /// Returns whether it has waited too long: for people, or for its act after an approval by rule.
+    /// Returns whether it has waited too long for people.
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        let age = now.duration_since(self.since());
-        match self.state {
-            State::Proposed => now.duration_since(self.proposed_at()) >= ASKED_FOR && age >= ASKED_FOR,
-            State::Approved => age >= APPROVED_BY_RULE,
-            _ => false,
-        }
+        self.state == State::Proposed && now.duration_since(self.since()) >= ASKED_FOR
+    }
+
+    /// Returns whether another attempt is of the same act: its kind and its target.
+    pub fn is_of_same_act(&self, other: &Self) -> bool {
+        self.id != other.id && self.plan.kind == other.plan.kind && self.plan.target == other.plan.target
     }
 
     /// Returns whether it is about this incident, and not an earlier or later one of its key.
@@ -414,6 +395,16 @@ impl Observed {
             healthy: None,
             proof: None,
         }
+    }
+
+    /// The newest runs of the sync, if they were read.
+    pub fn history(&self) -> Option<&RunHistory> {
+        self.sync.as_ref().ok()?.runs.as_ref().ok()
+    }
+
+    /// The newest run of the sync.
+    pub fn newest_run(&self) -> Option<&Run> {
+        self.history()?.runs.iter().max_by_key(|run| run.id)
     }
 }
 

@@ -292,8 +292,7 @@ fn working(key: &str, observed: &Observed) -> Result<Vec<String>, String> {
     let own = std::iter::once((key, &observed.sync));
     for (key, seen) in own.chain(observed.siblings.iter().map(|(key, seen)| (key.as_str(), seen))) {
         let runs = seen.as_ref().map_err(Clone::clone)?.runs.as_ref().map_err(ToString::to_string)?;
-        let at_work = runs.runs.iter().filter(|run| !run.status.is_terminal());
-        found.extend(at_work.map(|run| format!("run {} of {key}", run.id)));
+        found.extend(runs.at_work().map(|run| format!("run {} of {key}", run.id)));
     }
     Ok(found)
 }

@@ -414,7 +414,7 @@ fn every_state_comes_to_an_end_and_ends_stay() {
         assert_eq!(next.is_empty(), !state.is_active(), "{state}");
         // No way leads back to an act from behind it.
         let acts = |from: State| from.may_become(State::Acting);
-        assert!(!acts(state) || matches!(state, State::Proposed | State::Held | State::Approved), "{state}");
+        assert!(!acts(state) || matches!(state, State::Proposed | State::Held), "{state}");
     }
 }
 

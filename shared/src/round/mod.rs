@@ -16,8 +16,8 @@ use crate::aws::incidents::{CauseLeader, Error as StoreError, Expected, Incident
 use crate::aws::topic::{PublishError, Topic};
 use crate::finding::{Check, Finding, Judge};
 use crate::incident::{
-    Circumstances, Decision, Hold, Incident, IncidentKey, NoteReason, NoticeKind, NotifyReason, State,
-    common_cause, decide, resend, unreported,
+    Circumstances, Decision, Hold, Incident, IncidentKey, NoteReason, NoticeKind, NotifyReason, common_cause,
+    decide, resend, unreported,
 };
 use crate::judge::Habits;
 use crate::metrics::Metric;
@@ -236,8 +236,8 @@ impl<'a> Round<'a> {
 
     /// Ends the round: logs its report and emits its metrics, with `figures` that the function adds.
     pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
-        let open = |incident: &&Incident| matches!(incident.state, State::Open | State::Held);
-        self.report.open_incidents = self.live.values().filter(open).count();
+        let open = self.live.values().filter(|incident| incident.state.is_open());
+        self.report.open_incidents = open.count();
         self.report.conclude();
         let report = self.report;
         tracing::info!(summary = %report.summary, "round finished");

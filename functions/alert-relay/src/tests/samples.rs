@@ -127,15 +127,7 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
             resolved_at: Some("2026-11-24T13:12:30Z".parse().unwrap()),
             runbook: Some("https://example.com/runbook.md#silences".to_owned()),
             check: "silence".to_owned(),
-            class: None,
-            command: None,
-            link: None,
-            label: None,
-            note: None,
-            owner: None,
-            escalate_to: None,
-            links: vec![link("Status page", "https://status.example.com")],
-            ..without_action(notice)
+            ..without_incident(notice)
         },
         NoticeKind::Note => Body {
             summary: "healed by itself: failed run: properties-update. Nothing to do".to_owned(),
@@ -143,17 +135,24 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
             cause: "one incremental run of properties-update sends the records that wait".to_owned(),
             runbook: Some("https://example.com/runbook.md#remedies".to_owned()),
             check: "remedy".to_owned(),
-            class: None,
-            command: None,
-            link: None,
-            label: None,
-            note: None,
-            owner: None,
-            escalate_to: None,
-            links: vec![link("Status page", "https://status.example.com")],
-            ..without_action(notice)
+            ..without_incident(notice)
         },
         NoticeKind::Opened | NoticeKind::Worsened | NoticeKind::Reminder => notice,
+    }
+}
+
+/// A notice that is not about the state of an incident.
+fn without_incident(notice: Body) -> Body {
+    Body {
+        class: None,
+        command: None,
+        link: None,
+        label: None,
+        note: None,
+        owner: None,
+        escalate_to: None,
+        links: vec![link("Status page", "https://status.example.com")],
+        ..without_action(notice)
     }
 }
 

@@ -467,6 +467,10 @@ impl Ports for Model {
         answer
     }
 
+    async fn mark(&self, _: &Record) {
+        self.alive().await;
+    }
+
     async fn announce(&self, record: &Record, announcement: Announcement) -> Result<(), String> {
         self.alive().await;
         self.world.borrow_mut().announced.push((record.id.clone(), announcement));
