@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::remedy::{Gate, Record, State, Stop};
 use syncwatch::runtime::env;
-use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, World, Write};
+use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, TOKEN, World, Write};
 use syncwatch_lab::databricks::DatabricksFault;
 use syncwatch_lab::properties::PropertyWorld;
 
@@ -52,7 +52,6 @@ async fn records(engines: &Engines) -> Vec<(RemedyKind, State)> {
 }
 
 fn writes(engines: &Engines) -> Vec<Write> {
-    assert_eq!(engines.stage.census.full_syncs_requested(), 0);
     engines.stage.census.writes().into_iter().filter(|write| !write.path.contains("webhooks")).collect()
 }
 
@@ -298,6 +297,14 @@ async fn missing_right_is_said_and_ends_the_tries() {
     assert!(open.contains(&"open remedies-act/syncwatch".to_owned()), "{open:?}");
     let acted = records(&engines).await.into_iter().filter(|(_, state)| *state == State::Failed).count();
     assert_eq!(acted, 2, "the breaker opens after two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "1 full syncs were requested")]
+async fn full_sync_fails_the_test_in_which_it_is_requested() {
+    let engines = Engines::at_noon().await;
+    let url = format!("{}/api/v1/syncs/{UPDATE}/trigger?force_full_sync=true", engines.stage.census.url());
+    syncwatch::http::client().unwrap().post(url).bearer_auth(TOKEN).send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

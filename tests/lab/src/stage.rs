@@ -51,6 +51,14 @@ fn senders() -> Result<Vec<String>> {
     Ok(channels.into_iter().filter_map(|channel| Some(channel.mail?.from)).collect())
 }
 
+/// No function may ever start a full sync: a test in which one was requested fails with all its other checks passed.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let requested = self.census.full_syncs_requested();
+        assert!(std::thread::panicking() || requested == 0, "{requested} full syncs were requested");
+    }
+}
+
 impl Stage {
     /// Sets up the stage around a world: starts AWS, and a simulated Databricks if the world carries data; deploys the zips
     /// that `make lab-zips` built; subscribes and confirms; and registers Census's webhook for each function with a URL.
