@@ -83,6 +83,7 @@ def pagerduty(at):
     equal(client.acknowledge(key), key)
     equal(client.resolve(key), key)
     assert client.trigger("without a key", "syncwatch"), "no key was returned"
+    client.send_change_event({"summary": "healed by itself", "source": "syncwatch"}, [{"href": "https://example.com"}])
 
 
 def census(at):

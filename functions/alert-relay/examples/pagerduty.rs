@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let json = message.bodies.get("default").ok_or("the test notice has no JSON body")?;
         let event = render(&Body::parse(json)?, action);
         pagerduty.enqueue(&channel, &event, &key, name).await?;
-        writeln!(out, "{:?} accepted: {}", event.event_action, event.dedup_key)?;
+        writeln!(out, "accepted: {}", serde_json::to_string(&event)?)?;
         if action == Action::Trigger {
             tokio::time::sleep(Duration::from_secs(5)).await;
         }

@@ -92,6 +92,36 @@ pub struct Details {
     pub sequence: u32,
 }
 
+/// An event of PagerDuty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Outgoing {
+    Alert(Box<Event>),
+    /// It notifies no person.
+    Change(Box<Change>),
+}
+
+/// A change event, without the routing key.
+///
+/// Fields and limits: PagerDuty developer docs, "Send a Change Event".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub payload: ChangePayload,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+/// The visible part of a change event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangePayload {
+    pub summary: String,
+    /// `pipeline/subject`.
+    pub source: String,
+    /// When the remedy was proposed (UTC).
+    pub timestamp: String,
+    pub custom_details: Details,
+}
+
 /// A page to open from an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
@@ -100,19 +130,25 @@ pub struct Link {
 }
 
 /// Renders the event of a notice.
-pub fn render(notice: &Body, action: Action) -> Event {
+pub fn render(notice: &Body, action: Action) -> Outgoing {
+    let links = || {
+        links(notice, TEXT_LIMIT)
+            .take(LINKS)
+            .map(|(name, url)| Link { href: url.to_owned(), text: cut(first_of([name]), NAME_LIMIT) })
+            .collect()
+    };
     let (payload, links) = match action {
-        Action::Trigger | Action::Inform => {
-            let links = links(notice, TEXT_LIMIT)
-                .take(LINKS)
-                .map(|(name, url)| Link { href: url.to_owned(), text: cut(first_of([name]), NAME_LIMIT) });
-            (Some(payload(notice)), links.collect())
+        Action::Change => {
+            let Payload { summary, source, timestamp, custom_details, .. } = payload(notice);
+            let payload = ChangePayload { summary, source, timestamp, custom_details };
+            return Outgoing::Change(Box::new(Change { payload, links: links() }));
         }
+        Action::Trigger | Action::Inform => (Some(payload(notice)), links()),
         // PagerDuty needs only the key; every other member is one that it could refuse.
         Action::Resolve | Action::Acknowledge => (None, Vec::new()),
     };
     let dedup_key = bounded_key(&notice.dedup_key);
-    Event { event_action: action, dedup_key, payload, links, client: "Syncwatch" }
+    Outgoing::Alert(Box::new(Event { event_action: action, dedup_key, payload, links, client: "Syncwatch" }))
 }
 
 /// The key of an incident within PagerDuty's limit. A longer key keeps its beginning, and a digest of the whole replaces the

@@ -62,6 +62,9 @@ pub enum Action {
     /// It informs, and opens no alert.
     #[serde(rename = "trigger")]
     Inform,
+    /// It informs at a pager, which notifies no person of it.
+    #[serde(skip)]
+    Change,
 }
 
 /// Whether a notice goes to a channel, with the reason for the log.
@@ -77,7 +80,7 @@ pub enum Route {
 /// Decides whether a notice goes to a channel. `routed` is whether the channel is one of the notice's owner, and `last` the last
 /// delivery to it under the notice's key. The first row that matches decides:
 ///
-/// * such a summary or a note, to a pager         => skip: PagerDuty could not resolve it
+/// * a summary of suppressed alerts, to a pager   => skip: PagerDuty could not resolve it
 /// * the last notice again, or an older one      => skip
 /// * acknowledged, and its incident is open      => acknowledge at any severity
 ///   at the channel
@@ -90,11 +93,13 @@ pub enum Route {
 /// * resolved otherwise                          => by severity: the trigger may be on its way, and is then overtaken
 /// * others                                      => by severity
 ///
+/// A note goes to a pager as a change event, which notifies no person.
+///
 /// A reminder triggers at PagerDuty even while its alert should be open: a person may have resolved it there, which PagerDuty
 /// does not report to us. A trigger adds to an open alert and notifies no one again; after a resolve the same key opens a new
 /// alert (PagerDuty developer docs, "Send an Alert Event").
 pub fn decide(notice: &Body, channel: &Channel, routed: bool, last: Option<&LastDelivery>) -> Route {
-    if matches!(notice.kind, NoticeKind::HeldBack | NoticeKind::Note) && channel.kind.pages() {
+    if notice.kind == NoticeKind::HeldBack && channel.kind.pages() {
         return Route::Skip("no incident");
     }
     let place = Place::of(notice);
@@ -112,6 +117,7 @@ pub fn decide(notice: &Body, channel: &Channel, routed: bool, last: Option<&Last
         }
         NoticeKind::Acknowledged => return Route::Skip("the incident was not sent to the channel"),
         NoticeKind::Resolved => Action::Resolve,
+        NoticeKind::Note if channel.kind.pages() => Action::Change,
         NoticeKind::HeldBack | NoticeKind::Note => Action::Inform,
         NoticeKind::Opened
         | NoticeKind::Flapping

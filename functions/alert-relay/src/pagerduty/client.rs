@@ -7,7 +7,7 @@ use serde_json::json;
 use syncwatch::http::{Answer, base_url};
 use syncwatch::pipeline::Channel;
 
-use super::{EVENT_LIMIT, Event};
+use super::{EVENT_LIMIT, Outgoing};
 use crate::key::RoutingKey;
 use crate::post::{ErrorKind, Patience, Post, PostError};
 use crate::text::cut;
@@ -18,7 +18,8 @@ const WORDS_LIMIT: usize = 300;
 #[derive(Debug, Clone)]
 pub struct PagerDuty {
     http: reqwest::Client,
-    enqueue: Url,
+    alerts: Url,
+    changes: Url,
     patience: Patience,
 }
 
@@ -26,7 +27,7 @@ pub struct PagerDuty {
 struct Enqueued<'a> {
     routing_key: &'a str,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a Outgoing,
 }
 
 /// PagerDuty's answer to an event that it refuses.
@@ -41,11 +42,14 @@ impl PagerDuty {
     /// Creates a client for an address without a path: `https://events.pagerduty.com`. Fails if a routing key must not be sent
     /// there.
     pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, ErrorKind> {
-        let enqueue = base_url(&format!("{}/v2/enqueue", base.trim_end_matches('/'))).ok_or_else(|| {
-            let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
-            ErrorKind::Address { place: "a base URL", correct }
-        })?;
-        Ok(Self { http, enqueue, patience })
+        let url = |path| {
+            base_url(&format!("{}{path}", base.trim_end_matches('/'))).ok_or_else(|| {
+                let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
+                ErrorKind::Address { place: "a base URL", correct }
+            })
+        };
+        let (alerts, changes) = (url("/v2/enqueue")?, url("/v2/change/enqueue")?);
+        Ok(Self { http, alerts, changes, patience })
     }
 
     /// Sends an event with a routing key, which is in `place`: a secret, or a channel of a secret. PagerDuty answers when the
@@ -53,7 +57,7 @@ impl PagerDuty {
     pub async fn enqueue(
         &self,
         channel: &Channel,
-        event: &Event,
+        event: &Outgoing,
         key: &RoutingKey,
         place: &str,
     ) -> Result<(), PostError> {
@@ -63,7 +67,11 @@ impl PagerDuty {
             return Err(ErrorKind::TooLarge { bytes }.of(channel));
         }
         let judge = |answer| judge(answer, place);
-        let (url, key, patience) = (&self.enqueue, Some(&key.value), self.patience);
+        let url = match event {
+            Outgoing::Alert(_) => &self.alerts,
+            Outgoing::Change(_) => &self.changes,
+        };
+        let (key, patience) = (Some(&key.value), self.patience);
         Post { channel, url, key, patience, judge }.send(&self.http, body).await
     }
 }

@@ -5,7 +5,7 @@ use syncwatch::incident::NoticeKind;
 use super::*;
 use crate::tests::samples::{any_texts, figure, notice, stuffed};
 
-fn json(event: &Event) -> Value {
+fn json(event: &Outgoing) -> Value {
     serde_json::to_value(event).unwrap()
 }
 
@@ -58,7 +58,7 @@ fn triggers_and_resolves_of_an_incident_share_their_key() {
             let mut notice = notice(*kind, Severity::Error, u32::try_from(index).unwrap());
             notice.dedup_key.clone_from(&key);
             let action = if *kind == NoticeKind::Resolved { Action::Resolve } else { Action::Trigger };
-            render(&notice, action).dedup_key
+            json(&render(&notice, action))["dedup_key"].as_str().unwrap().to_owned()
         })
         .collect();
     assert!(keys.iter().all(|key| *key == keys[0]));
@@ -94,4 +94,13 @@ proptest! {
             prop_assert!(link["href"].as_str().unwrap().starts_with("http"));
         }
     }
+}
+
+#[test]
+fn note_is_a_change_event_without_an_action_or_a_key() {
+    let event = json(&render(&notice(NoticeKind::Note, Severity::Info, 1), Action::Change));
+    let members: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["links", "payload"]);
+    let members: Vec<_> = event["payload"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["custom_details", "source", "summary", "timestamp"]);
 }

@@ -189,6 +189,8 @@ impl PagerDuty {
             Action::Resolve => self.0.remove(&alert),
             // PagerDuty drops an acknowledgement without an open alert.
             Action::Acknowledge => self.0.contains(&alert),
+            // A change event opens no alert.
+            Action::Change => true,
             Action::Inform => panic!("PagerDuty takes alerts only"),
         };
     }

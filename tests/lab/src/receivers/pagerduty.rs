@@ -44,6 +44,7 @@ pub struct PagerDuty {
 #[derive(Debug, Default)]
 struct Books {
     events: Vec<PagerDutyEvent>,
+    changes: Vec<Value>,
     /// Open alerts by (routing key, dedup key).
     open: BTreeMap<(String, String), Alert>,
     /// The number of opened alerts by dedup key; each one pages people.
@@ -67,8 +68,10 @@ impl PagerDuty {
     pub async fn start() -> Result<Self> {
         let (listener, url) = loopback::bind().await?;
         let books = Arc::new(Mutex::new(Books::default()));
-        let router =
-            Router::new().route("/v2/enqueue", routing::post(enqueue)).with_state(Arc::clone(&books));
+        let router = Router::new()
+            .route("/v2/enqueue", routing::post(enqueue))
+            .route("/v2/change/enqueue", routing::post(enqueue_change))
+            .with_state(Arc::clone(&books));
         let server = loopback::serve(listener, router, "the simulated PagerDuty");
         Ok(Self { url, books, server })
     }
@@ -83,6 +86,12 @@ impl PagerDuty {
     #[must_use]
     pub fn events(&self) -> Vec<PagerDutyEvent> {
         lock(&self.books).events.clone()
+    }
+
+    /// The accepted change events, oldest first.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Value> {
+        lock(&self.books).changes.clone()
     }
 
     /// The dedup keys of an integration's open alerts.
@@ -155,6 +164,28 @@ async fn enqueue(State(books): State<Arc<Mutex<Books>>>, body: Bytes) -> Respons
                 (202, json!({ "status": "success", "message": "Event processed", "dedup_key": dedup_key }))
             }
         },
+    };
+    let mut response = Response::new(Body::from(answer.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+/// Takes a change event (PagerDuty developer docs, "Send a Change Event").
+async fn enqueue_change(State(books): State<Arc<Mutex<Books>>>, body: Bytes) -> Response {
+    let mut books = lock(&books);
+    let event: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let is_valid = text("/routing_key").chars().count() == 32
+        && (1..=1_024).contains(&text("/payload/summary").chars().count());
+    let (status, answer) = match books.refusals.pop() {
+        Some(status) => {
+            (status, json!({ "status": "throttled or broken", "message": "scripted by the lab" }))
+        }
+        None if is_valid => {
+            books.changes.push(event.clone());
+            (202, json!({ "status": "success", "message": "Change event processed" }))
+        }
+        None => (400, json!({ "status": "invalid event", "message": "Event object is invalid" })),
     };
     let mut response = Response::new(Body::from(answer.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -10,7 +10,7 @@ use wiremock::ResponseTemplate;
 
 use super::*;
 use crate::key::choose;
-use crate::pagerduty::render;
+use crate::pagerduty::{Outgoing, render};
 use crate::route::Action;
 use crate::tests::samples::{impatient, notice, pagerduty};
 
@@ -114,8 +114,10 @@ async fn missing_answer_is_transient_and_quotes_no_event() {
 async fn event_beyond_the_limit_is_not_sent() {
     let server = Receiver::in_turn(vec![text(202, ACCEPTED)]).await;
     let client = PagerDuty::new(http::client().unwrap(), &server.uri(), impatient()).unwrap();
-    let mut event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
+    let event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
+    let Outgoing::Alert(mut event) = event else { panic!("an alert") };
     event.dedup_key = "x".repeat(EVENT_LIMIT);
+    let event = Outgoing::Alert(event);
     let error = client.enqueue(&pagerduty(), &event, &key(), SECRET).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::TooLarge { .. }), "{error}");
     assert_eq!(server.requests().await.len(), 0);
