@@ -40,5 +40,6 @@ pub mod warehouse;
 
 // Shell: turns the core into Lambda functions.
 pub mod observe;
+pub mod registration;
 pub mod round;
 pub mod runtime;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use syncwatch::census::{Client, Settings};
 use syncwatch::incident::IncidentKey;
 use syncwatch::observe::proof::copy_of;
-use syncwatch::observe::remedies::observe;
+use syncwatch::observe::remedies::{Sources, observe};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Statements;
 use syncwatch::remedy::{CopySeen, unshown};
@@ -209,8 +209,10 @@ async fn points_on_the_lab(change: impl AsyncFnOnce(&CensusServer, &LivingWareho
     let client = Client::new(syncwatch::http::client().unwrap(), settings, now).unwrap();
     let key = IncidentKey::parse("properties/run-due/properties-create").unwrap();
     let opened = async { Ok(simulated_databricks::open(simulated_databricks::settings(&living.databricks))) };
-    let not_read = async { Err("not read".to_owned()) };
-    let observed = observe(&pipeline, Ok(&client), &key, now, opened, not_read).await;
+    let dead_letters = async { Err("not read".to_owned()) };
+    let webhook = async { Err("not read".to_owned()) };
+    let sources = Sources { warehouse: opened, dead_letters, webhook };
+    let observed = observe(&pipeline, Ok(&client), &key, now, sources).await;
     unshown(Some(&observed.proof.expect("a run may create records")), now)
 }
 

@@ -15,7 +15,7 @@ use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::incident::{IncidentKey, NoticeKind, State};
 use syncwatch::metrics;
-use syncwatch::pipeline::{Class, Pipeline};
+use syncwatch::pipeline::{Class, Pipeline, RemedyKind};
 use syncwatch::reconcile::Coverage;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
@@ -29,7 +29,7 @@ use syncwatch_lab::receivers::ChatRefusal;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
 
-use crate::engines::{CREATE, LIMIT, PIPELINE, UPDATE, minutes};
+use crate::engines::{CREATE, LIMIT, PIPELINE, UPDATE, minutes, opened};
 use crate::tidy::{code, is_test_file, read, root, rust_files, table};
 
 /// The calls that Lambda itself makes on a queue that triggers a function, with that function's role (Lambda Developer Guide,
@@ -138,6 +138,15 @@ async fn functions_use_every_permission_that_they_have() {
     for _ in 0..2 {
         stage.deployment.invoke("remedies", &json!({ "task": "heal" })).await.unwrap();
     }
+    // A person approves a new webhook.
+    let silent = opened("properties/webhooks-arrive/syncwatch", now);
+    assert_eq!(store.write(&silent, Expected::Absent).await.unwrap(), WriteOutcome::Written);
+    stage.deployment.invoke("remedies", &json!({ "task": "heal" })).await.unwrap();
+    let (remedies, _) = store.remedies("properties").await.unwrap();
+    let asked = remedies.into_iter().find(|remedy| remedy.plan.kind == RemedyKind::RegisterWebhook).unwrap();
+    let approved = asked.approved("ada", Timestamp::now()).unwrap();
+    assert!(store.put_remedy("properties", &approved, now).await.unwrap());
+    stage.deployment.invoke("remedies", &json!({ "task": "heal" })).await.unwrap();
     // A refused token is critical and pages.
     stage.census.break_door(HttpFault::Unauthorized);
     for _ in 0..2 {

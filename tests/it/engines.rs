@@ -7,6 +7,8 @@ use schedule_verification::App;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::finding::{Evidence, Severity};
+use syncwatch::incident::{Course, Incident, IncidentKey, State};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Site;
 use syncwatch_lab::aws::{ResourceId, Schedules};
@@ -46,6 +48,27 @@ pub(crate) async fn incidents(stage: &Stage) -> Vec<String> {
     let incidents =
         items.iter().filter_map(|item| Some((item["state"].as_str()?, item["check_subject"].as_str()?)));
     incidents.map(|(state, check_subject)| format!("{state} {check_subject}")).collect()
+}
+
+/// An open incident, as if a function had just found it.
+pub(crate) fn opened(key: &str, now: Timestamp) -> Incident {
+    Incident {
+        key: IncidentKey::parse(key).unwrap(),
+        generation: 1,
+        version: 1,
+        state: State::Open,
+        severity: Severity::Warning,
+        opened_at: now,
+        resolved_at: None,
+        evidence: Evidence::new("found by a test"),
+        cause: String::new(),
+        class: None,
+        group: None,
+        pending: None,
+        hold: None,
+        acknowledged: None,
+        course: Course::default(),
+    }
 }
 
 /// A stage whose clock advances only on request, and the functions on it.

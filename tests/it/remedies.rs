@@ -2,15 +2,19 @@
 
 use ::remedies::App;
 use serde_json::{Value, json};
+use syncwatch::aws::incidents::{Expected, WriteOutcome};
+use syncwatch::observe::definition::read_declared_views;
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::remedy::{Gate, Record, State, Stop};
 use syncwatch::runtime::env;
+use syncwatch::sql::Statement;
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, TOKEN, World, Write};
 use syncwatch_lab::databricks::DatabricksFault;
-use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::properties::{PropertyWorld, sql_folder};
 
 use crate::create_proof::{make_view, provable, upserting};
-use crate::engines::{CREATE, Engines, PIPELINE, UPDATE};
+use crate::engines::{CREATE, Engines, PIPELINE, UPDATE, opened};
+use crate::simulated_databricks::{open, settings};
 
 /// Every four hours, so that the schedule heals nothing soon.
 const CRON: &str = "0 */4 * * *";
@@ -41,7 +45,7 @@ async fn with_failed_run(level: &str, fault: Fault) -> Engines {
 }
 
 async fn heal(engines: &Engines) -> Value {
-    App(engines.site("remedies")).run(json!({ "task": "heal" }), engines.now()).await.unwrap()
+    App::new(engines.site("remedies")).unwrap().run(json!({ "task": "heal" }), engines.now()).await.unwrap()
 }
 
 async fn records(engines: &Engines) -> Vec<(RemedyKind, State)> {
@@ -121,7 +125,7 @@ async fn run_whose_answer_was_lost_is_found_and_never_asked_for_again() {
 async fn two_functions_at_once_act_once() {
     let engines = with_failed_run("act", locked()).await;
     engines.pass(8);
-    let functions = [0, 1, 2].map(|_| App(engines.site("remedies")));
+    let functions = [0, 1, 2].map(|_| App::new(engines.site("remedies")).unwrap());
     let rounds = functions.iter().map(|function| function.run(json!({ "task": "heal" }), engines.now()));
     for answer in futures::future::join_all(rounds).await {
         answer.unwrap();
@@ -325,4 +329,144 @@ async fn undelivered_notices_are_sent_again() {
     engines.verify().await;
     let kinds = records(&engines).await;
     assert!(kinds.contains(&(RemedyKind::ReplayDeadLetters, State::Healed)), "{kinds:?}");
+}
+
+async fn approve(engines: &Engines, people: &[&str]) -> Record {
+    let (records, _) = engines.store().remedies("properties").await.unwrap();
+    let mut record = records.into_iter().find(|record| record.state == State::Proposed).unwrap();
+    for person in people {
+        record = record.approved(&format!("arn:aws:iam::123456789012:user/{person}"), engines.now()).unwrap();
+        assert!(engines.store().put_remedy("properties", &record, engines.now()).await.unwrap());
+    }
+    record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_warehouse_gets_more_clusters_for_two_hours() {
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    let mut world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
+    world.configure(UPDATE, |sync| sync.schedule = SimSchedule::cron("0 * * * *").unwrap());
+    let pipeline = acting("act").replace(CRON, "0 * * * *");
+    let engines = Engines::set(&format!("{pipeline}max_clusters = 3\n"), world).await;
+    let message =
+        "000630 (57014): Statement reached its statement or warehouse timeout of 120 second(s) and was \
+                   canceled."
+            .to_owned();
+    let slow = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message };
+    engines.inject(&slow);
+    engines.pass(3 * 60 + 6);
+    engines.verify().await;
+    let databricks = &engines.stage.warehouse.as_ref().unwrap().databricks;
+    databricks.inflict(DatabricksFault::Full { queries: 4 });
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::WidenWarehouse, State::Proposed)]);
+    assert!(databricks.writes().is_empty());
+
+    engines.pass(2);
+    approve(&engines, &["ada"]).await;
+    heal(&engines).await;
+    let clusters = || -> Vec<Value> {
+        databricks.writes().into_iter().map(|(_, body)| body["max_num_clusters"].clone()).collect()
+    };
+    assert_eq!(clusters(), [json!(3)]);
+    engines.heal(&slow);
+    for _ in 0..10 {
+        engines.pass(15);
+        heal(&engines).await;
+    }
+    assert_eq!(clusters(), [json!(3), json!(1)]);
+    assert_eq!(records(&engines).await, [(RemedyKind::WidenWarehouse, State::Healed)]);
+    assert_eq!(triggered(&engines), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_webhook_is_created_anew_by_an_approval() {
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    let pipeline = format!("{PIPELINE}\n[remedies]\nlevel = \"act\"\n");
+    let engines = Engines::set(&pipeline, World::seed_pipeline(now, 11)).await;
+    engines.stage.census.break_door(HttpFault::WebhooksLost);
+    let about_newest = || {
+        let run = engines.stage.census.with_world(|world| world.runs(UPDATE).next().unwrap().id);
+        json!({ "sync_id": UPDATE, "sync_run_id": run, "event": "sync.completed" }).to_string().into_bytes()
+    };
+    engines.deliver(&[about_newest()]).await;
+    engines.stage.census.with_world(World::delete_webhooks);
+    for _ in 0..5 {
+        engines.pass(15);
+        engines.verify().await;
+    }
+    let open = engines.incidents().await;
+    assert!(open.contains(&"open webhooks-arrive/syncwatch".to_owned()), "{open:?}");
+    heal(&engines).await;
+    let before = engines.stage.census.writes().len();
+    engines.pass(2);
+    approve(&engines, &["ada"]).await;
+    heal(&engines).await;
+    let created = engines.stage.census.writes().split_off(before);
+    assert_eq!(created.iter().map(|write| write.method.as_str()).collect::<Vec<_>>(), ["POST"]);
+    assert_eq!(records(&engines).await, [(RemedyKind::RegisterWebhook, State::Verifying)]);
+    // Census signs with the new secret, and the intake accepts that.
+    engines.pass(30);
+    engines.deliver(&[about_newest()]).await;
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RegisterWebhook, State::Healed)]);
+}
+
+const DRIFTED: &str = "crm.sfdc_dbx.properties_to_create";
+
+/// A stage on which a person changed a view of the pipeline by replacing a text in it, and an incident about it is open.
+async fn with_drifted_view(from: &str, to: &str) -> Engines {
+    let now = "2026-11-24T12:00:00Z".parse().unwrap();
+    let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
+    let mut engines = Engines::set(&acting("act"), world).await;
+    read_declared_views(&mut engines.pipeline, &sql_folder().with_file_name("pipeline.toml")).unwrap();
+    let [statement] = &engines.pipeline.declared_views[DRIFTED].script[..] else { panic!() };
+    assert!(statement.contains(from));
+    let databricks = open(settings(&engines.stage.warehouse.as_ref().unwrap().databricks));
+    databricks.execute(&Statement::new("change", statement.replace(from, to))).await.unwrap();
+    let incident = opened(&format!("properties/definition-changed/{DRIFTED}"), engines.now());
+    let written = engines.store().write(&incident, Expected::Absent).await.unwrap();
+    assert!(matches!(written, WriteOutcome::Written));
+    engines
+}
+
+fn views_replaced(engines: &Engines) -> usize {
+    let statements = engines.stage.warehouse.as_ref().unwrap().databricks.statements();
+    statements.iter().filter(|text| text.starts_with("CREATE OR REPLACE VIEW")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_view_gets_its_files_definition_if_two_people_approve() {
+    let engines = with_drifted_view("p.status,", "UPPER(p.status) AS status,").await;
+    let before = views_replaced(&engines);
+    heal(&engines).await;
+    assert_eq!(
+        records(&engines).await,
+        [(RemedyKind::RecreateView, State::Held)],
+        "its author may be at work"
+    );
+    engines.pass(2 * 60 + 30);
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RecreateView, State::Proposed)]);
+    approve(&engines, &["ada"]).await;
+    heal(&engines).await;
+    assert_eq!(views_replaced(&engines), before, "one person is not enough");
+    approve(&engines, &["grace"]).await;
+    heal(&engines).await;
+    assert_eq!(views_replaced(&engines), before + 1);
+    engines.pass(2);
+    heal(&engines).await;
+    assert_eq!(records(&engines).await, [(RemedyKind::RecreateView, State::Healed)]);
+    let (stored, _) = engines.store().remedies("properties").await.unwrap();
+    assert!(stored[0].replaced.as_ref().unwrap().contains("upper"), "the definition before is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn view_is_left_alone_if_its_file_selects_other_rows() {
+    let engines = with_drifted_view("AND p.company_name IS NOT NULL", "AND 1 = 0").await;
+    engines.pass(2 * 60 + 30);
+    heal(&engines).await;
+    let (stored, _) = engines.store().remedies("properties").await.unwrap();
+    let gates: Vec<Gate> = stored[0].failing.iter().map(|failing| failing.gate).collect();
+    assert_eq!((stored[0].state, &gates[..]), (State::Held, &[Gate::BlastRadius, Gate::Approval][..]));
 }

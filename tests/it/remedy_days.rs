@@ -165,6 +165,10 @@ impl Ports for Days<'_> {
         self.act(record)
     }
 
+    async fn put_back(&self, _: &Record) -> Called {
+        Called::Refused("no warehouse in this world".to_owned())
+    }
+
     async fn mark(&self, _: &Record) {}
 
     async fn announce(&self, _: &Record, _: Announcement) -> Result<(), String> {

@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 use syncwatch::incident::Incident;
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{
-    Announcement, Choice, Gate, Health, Ill, Observed, Plan, Record, State, Target, UNKNOWN_FOR, Verdict,
-    World, adopted, cents, choose, gives_up, harm, health, ill_syncs, look_after, looked, may, next_start,
+    Announcement, Choice, Gate, Health, Ill, Observed, Plan, Record, State, Stop, Target, UNKNOWN_FOR,
+    Verdict, World, adopted, cents, choose, gives_up, harm, health, ill_syncs, look_after, looked, may,
+    next_start, put_back,
 };
 
 use crate::ports::{Called, Ports};
@@ -110,9 +111,11 @@ impl<P: Ports> Driver<'_, P> {
         if of_it.iter().any(|record| record.state.is_active()) {
             return Ok(());
         }
-        // An answer of a person, or none, ends the proposals for this incident.
+        // An answer of a person, or none, ends the proposals for this incident. After an approved act that healed it, its end is
+        // found by another function.
         let ends = |record: &&Record| match record.state {
             State::Refused | State::Expired => true,
+            State::Healed => record.plan.approvals > 0,
             State::Advised => self.pipeline.remedies.level_of(record.plan.kind) < Level::Act,
             _ => false,
         };
@@ -131,8 +134,7 @@ impl<P: Ports> Driver<'_, P> {
     }
 
     fn choose(&self, incident: &Incident, observed: &Observed) -> Choice {
-        let newest = observed.newest_run().map(|run| run.created_at);
-        choose(incident, self.pipeline, observed.warehouse.as_ref().ok(), newest, self.ports.now())
+        choose(incident, self.pipeline, observed, self.ports.now())
     }
 
     /// Judges a remedy that has not acted yet.
@@ -244,7 +246,8 @@ impl<P: Ports> Driver<'_, P> {
             proof: observed.proof.clone(),
             run: hung.map(|run| run.id),
             gain_seconds: gain,
-            cents: cents(record.plan.kind, self.pipeline, observed.warehouse.as_ref().ok()),
+            cents: cents(&record.plan, self.pipeline, observed.warehouse.as_ref().ok()),
+            replaced: observed.view.as_ref().ok().and_then(|seen| seen.found.clone()),
             ..record
         };
         let intention = self.step(&intention, State::Acting, "all gates are open").await?;
@@ -314,10 +317,16 @@ impl<P: Ports> Driver<'_, P> {
         if !record.plan.acts() {
             return self.wait_on(record, &observed).await;
         }
-        let record = match harm(&record, &observed) {
-            Some(harm) if record.harm.is_none() => Record { harm: Some(harm), ..record },
+        let record = match harm(&record, &observed, self.ports.now()) {
+            Some(harm) if record.harm.is_none() => {
+                let harmful = Record { harm: Some(harm), version: record.version + 1, ..record };
+                self.put(harmful).await?
+            }
             _ => record,
         };
+        if let Some(why) = put_back(&record, &observed, self.ports.now()) {
+            return self.put_back(record, why).await;
+        }
         match health(&record, &observed, self.runtime(&record.plan), self.ports.now()) {
             Health::Waiting => Ok(()),
             Health::Healed(what) => {
@@ -326,6 +335,23 @@ impl<P: Ports> Driver<'_, P> {
                 self.announce(healed).await.map(drop)
             }
             Health::Failed(why) => self.fail(record, &why).await,
+        }
+    }
+
+    /// Undoes the part of an act that was for a limited time, unless a kill switch is on. Its effect is seen in a later round.
+    async fn put_back(&mut self, record: Record, why: &str) -> Step {
+        let stops = self.ports.stops().await;
+        let on = |stops: Vec<Stop>| stops.iter().any(|stop| stop.covers(record.plan.kind));
+        if stops.map_or(true, on) {
+            return Ok(());
+        }
+        let record = self.step(&record, State::Verifying, &format!("it is undone: {why}")).await?;
+        match self.ports.put_back(&record).await {
+            Called::Accepted(_) => Ok(()),
+            Called::Refused(why) | Called::Forbidden(why) | Called::Lost(why) => {
+                self.done.failures.push(format!("remedy {}: not undone yet: {why}", record.id));
+                Ok(())
+            }
         }
     }
 

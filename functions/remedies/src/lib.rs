@@ -4,6 +4,8 @@ pub mod driver;
 pub mod ports;
 mod vendors;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +13,7 @@ use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::incident::Incident;
 use syncwatch::judge::judge_remedies;
+use syncwatch::observe::definition::read_declared_views;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
@@ -27,6 +30,7 @@ pub const NEEDS: Needs = Needs {
         env::WAREHOUSE_SECRET,
         env::NOTICES_QUEUE,
         env::NOTICES_DEAD_LETTERS,
+        env::WEBHOOK_SECRET,
     ],
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
     aws: CallLimits::USUAL,
@@ -40,9 +44,16 @@ enum Event {
 
 /// The function, with its settings.
 #[derive(Debug)]
-pub struct App(pub Site);
+pub struct App(Site);
 
 impl App {
+    /// Reads the views that the files beside `pipeline.toml` declare. Fails if one of these is invalid.
+    pub fn new(mut site: Site) -> anyhow::Result<Self> {
+        let path = site.setting(env::PIPELINE).to_owned();
+        read_declared_views(&mut site.pipeline, Path::new(&path))?;
+        Ok(Self(site))
+    }
+
     /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Heal = read_event(event, r#"{"task": "heal"}"#)?;

@@ -7,5 +7,5 @@ use syncwatch::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    runtime::run(NEEDS, async |site| Ok::<_, anyhow::Error>(App(site)), App::run).await
+    runtime::run(NEEDS, async |site| App::new(site), App::run).await
 }

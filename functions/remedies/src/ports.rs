@@ -47,6 +47,8 @@ pub trait Ports {
     async fn store(&self, record: &Record) -> Result<bool, String>;
     /// Carries out the act of a record whose intention is stored.
     async fn call(&self, record: &Record) -> Called;
+    /// Undoes the part of an act that was for a limited time. To repeat it is harmless.
+    async fn put_back(&self, record: &Record) -> Called;
     /// Marks the incident of an act that was accepted, so that the notice of its end says who healed it. The mark is optional.
     async fn mark(&self, record: &Record);
     /// Sends an announcement.

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
+use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
 use syncwatch::incident::{Act, Incident, IncidentKey};
 use syncwatch::notice::render_remedy;
 use syncwatch::observation::{RunId, SyncId, Unread};
 use syncwatch::observe::proof::copy_of;
-use syncwatch::observe::remedies::observe;
+use syncwatch::observe::remedies::{Sources, observe};
 use syncwatch::pipeline::{Pipeline, RemedyKind};
-use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, Stop, Target};
+use syncwatch::registration::{Error as RegistrationError, Registration, Wish, plan};
+use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, Stop, Target, WebhookSeen};
 use syncwatch::runtime::{Site, env};
 use syncwatch::silence::{active, covering};
-use syncwatch::sql::ErrorKind as WarehouseFault;
-use syncwatch::warehouse::{Limits, Warehouse};
+use syncwatch::sql::{ErrorKind as WarehouseFault, Statement};
+use syncwatch::warehouse::{Limits, Resize, Warehouse, WarehouseKeeper};
 use tokio::time::{Instant, timeout};
 
 use crate::driver::{Done, Driver};
@@ -101,25 +103,82 @@ impl<'s> Vendors<'s> {
         }
     }
 
-    async fn start_warehouse(&self) -> Called {
+    async fn keeper(&self) -> Result<WarehouseKeeper, Called> {
         let Some(declared) = &self.pipeline().warehouse else {
-            return Called::Refused("pipeline.toml has no [warehouse]".to_owned());
+            return Err(Called::Refused("pipeline.toml has no [warehouse]".to_owned()));
         };
-        let keeper = match self.site.warehouse_keeper(declared).await {
-            Ok(Ok(Some(keeper))) => keeper,
-            Ok(Ok(None)) => return Called::Refused("the warehouse has no API to start it".to_owned()),
-            Ok(Err(why)) => return Called::Refused(why),
-            Err(error) => return Called::Refused(error.to_string()),
-        };
-        match keeper.start().await {
-            Ok(()) => Called::Accepted(Effect::default()),
-            Err(error) => match error.kind {
-                WarehouseFault::NoAccess { .. }
-                | WarehouseFault::PermissionDenied { .. }
-                | WarehouseFault::Refused => Called::Forbidden(error.to_string()),
-                _ => Called::Lost(error.to_string()),
-            },
+        match self.site.warehouse_keeper(declared).await {
+            Ok(Ok(Some(keeper))) => Ok(keeper),
+            Ok(Ok(None)) => Err(Called::Refused("the warehouse has no API to change it".to_owned())),
+            Ok(Err(why)) => Err(Called::Refused(why)),
+            Err(error) => Err(Called::Refused(error.to_string())),
         }
+    }
+
+    async fn start_warehouse(&self) -> Called {
+        match self.keeper().await {
+            Ok(keeper) => keeper.start().await.map_or_else(|error| warehouse_said(&error), |()| accepted()),
+            Err(refused) => refused,
+        }
+    }
+
+    async fn resize(&self, from: u32, to: u32) -> Called {
+        let keeper = match self.keeper().await {
+            Ok(keeper) => keeper,
+            Err(refused) => return refused,
+        };
+        match keeper.resize(from, to).await {
+            Ok(Resize::Done) => accepted(),
+            Ok(Resize::ChangedByOther { max_clusters }) => {
+                Called::Refused(format!("another party gave it up to {max_clusters} clusters"))
+            }
+            Err(error) => warehouse_said(&error),
+        }
+    }
+
+    async fn registration(&self) -> Result<Registration, String> {
+        let secrets = SecretStore::new(self.site.sdk().secrets());
+        let census = self.census.as_ref().map_err(ToString::to_string)?.clone();
+        let (secret, name) = (self.site.setting(env::WEBHOOK_SECRET), &self.pipeline().name);
+        let opened = Registration::stored_endpoint(census, secrets, secret, name).await;
+        opened.map_err(|error| error.to_string())
+    }
+
+    async fn webhook(&self) -> Result<WebhookSeen, String> {
+        self.registration().await?.seen(&self.store).await.map_err(|error| error.to_string())
+    }
+
+    /// Replaces the webhooks that the plan names; others would be another plan.
+    async fn register(&self, old: &[u64]) -> Called {
+        let writer = match self.writer().await {
+            Ok(writer) => writer,
+            Err(refused) => return refused,
+        };
+        let registered = async {
+            let registration = self.registration().await.map_err(Called::Refused)?;
+            let refused = |error: RegistrationError| Called::Refused(error.to_string());
+            let found = registration.inspect().await.map_err(refused)?;
+            if !found.ours.iter().map(|webhook| webhook.id).eq(old.iter().copied()) {
+                return Err(Called::Refused("the webhooks in Census changed meanwhile".to_owned()));
+            }
+            let done = registration.carry_out(&writer, &plan(Wish::Rotate, &found)).await;
+            // It may have been created, or stored: that is looked for.
+            done.map_err(|error| Called::Lost(error.to_string()))
+        };
+        registered.await.map_or_else(|called| called, |_| accepted())
+    }
+
+    async fn recreate(&self, name: &str) -> Called {
+        let Some(view) = self.pipeline().declared_views.get(name) else {
+            return Called::Refused("no file declares it".to_owned());
+        };
+        let warehouse = match self.warehouse().await {
+            Ok(warehouse) => warehouse,
+            Err(why) => return Called::Refused(why),
+        };
+        let statement = |sql: &String| Statement::new("definition of the view", sql.clone());
+        let script: Vec<Statement> = view.script.iter().map(statement).collect();
+        warehouse.execute_all(&script).await.map_or_else(|error| warehouse_said(&error), |_| accepted())
     }
 
     async fn replay(&self) -> Called {
@@ -138,7 +197,10 @@ impl<'s> Vendors<'s> {
                 Err(refused) => refused,
             },
             (RemedyKind::StartWarehouse, Target::Warehouse { .. }) => self.start_warehouse().await,
+            (RemedyKind::WidenWarehouse, Target::Clusters { from, to, .. }) => self.resize(*from, *to).await,
             (RemedyKind::ReplayDeadLetters, Target::DeadLetters) => self.replay().await,
+            (RemedyKind::RegisterWebhook, Target::Webhook { old }) => self.register(old).await,
+            (RemedyKind::RecreateView, Target::View { name, .. }) => self.recreate(name).await,
             (kind, target) => no_such_act(kind, target.name()),
         }
     }
@@ -152,6 +214,19 @@ async fn act_on_sync(writer: &Writer, kind: RemedyKind, id: SyncId, run: Option<
         _ => return no_such_act(kind, "a sync"),
     };
     answer.map_or_else(|error| census_said(&error), |run| Called::Accepted(Effect { run, moved: 0 }))
+}
+
+fn accepted() -> Called {
+    Called::Accepted(Effect::default())
+}
+
+fn warehouse_said(error: &syncwatch::sql::Error) -> Called {
+    match error.kind {
+        WarehouseFault::NoAccess { .. }
+        | WarehouseFault::PermissionDenied { .. }
+        | WarehouseFault::Refused => Called::Forbidden(error.to_string()),
+        _ => Called::Lost(error.to_string()),
+    }
 }
 
 fn no_such_act(kind: RemedyKind, target: &str) -> Called {
@@ -189,12 +264,15 @@ impl Ports for Vendors<'_> {
     async fn observe(&self, key: &IncidentKey) -> Observed {
         let at = self.now();
         let census = self.census.as_ref();
-        timeout(
-            OBSERVING_LIMIT,
-            observe(self.pipeline(), census, key, at, self.warehouse(), self.dead_letters()),
-        )
-        .await
-        .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
+        let sources = Sources {
+            warehouse: Box::pin(self.warehouse()),
+            dead_letters: self.dead_letters(),
+            webhook: Box::pin(self.webhook()),
+        };
+        // Boxed, as the futures of all sources together fill the stack of a thread.
+        timeout(OBSERVING_LIMIT, Box::pin(observe(self.pipeline(), census, key, at, sources)))
+            .await
+            .unwrap_or_else(|_| Observed::nothing(at, "the vendor did not answer in time"))
     }
 
     async fn copy(&self, sync: &str) -> CopySeen {
@@ -210,7 +288,15 @@ impl Ports for Vendors<'_> {
 
     async fn call(&self, record: &Record) -> Called {
         let lost = || Called::Lost(format!("no answer within {} s", CALL_LIMIT.as_secs()));
-        timeout(CALL_LIMIT, self.act(record)).await.unwrap_or_else(|_| lost())
+        timeout(CALL_LIMIT, Box::pin(self.act(record))).await.unwrap_or_else(|_| lost())
+    }
+
+    async fn put_back(&self, record: &Record) -> Called {
+        let Target::Clusters { from, to, .. } = record.plan.target else {
+            return no_such_act(record.plan.kind, record.plan.target.name());
+        };
+        let lost = |_| Called::Lost(format!("no answer within {} s", CALL_LIMIT.as_secs()));
+        timeout(CALL_LIMIT, self.resize(to, from)).await.unwrap_or_else(lost)
     }
 
     async fn mark(&self, record: &Record) {

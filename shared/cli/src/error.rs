@@ -52,6 +52,7 @@ from! {
     syncwatch::census::Error: error => Self::plain(error);
     syncwatch::http::HttpError: error => Self::plain(error);
     syncwatch::runtime::warehouse::Error: error => Self::plain(error);
+    syncwatch::registration::Error: error => Self { what: error.what, hint: error.hint };
     syncwatch::baseline::script::FileError: error => Self { what: error.what, hint: error.hint };
     syncwatch::sql::Error: error => Self::plain(error);
     AwsError: error => Self::plain(error.by_person());

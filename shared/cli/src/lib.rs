@@ -13,7 +13,6 @@ pub mod config;
 mod connect;
 pub mod declared;
 pub mod doctor;
-mod endpoint;
 mod error;
 pub mod expectations;
 mod figures;
@@ -22,11 +21,9 @@ mod judge_history;
 pub mod mark;
 pub mod message;
 pub mod objects;
-mod plan;
 pub mod probe;
 pub mod progress;
 pub mod reconcile;
-mod registration;
 pub mod remedies;
 pub mod runbook;
 pub mod runs;
@@ -59,6 +56,7 @@ use syncwatch::observe::definition::read_declared_views;
 use syncwatch::observe::objects::COMPARE_LIMITS;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Object;
+use syncwatch::registration::{Endpoint, Plan, Registration, Wish, note, plan};
 use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
 use syncwatch::warehouse::{Databases, Limits, Warehouse};
@@ -67,10 +65,7 @@ use alarms::CloudWatch;
 pub use arguments::{Arguments, CensusCommand, Command};
 pub use config::read_pipeline;
 use declared::Declared;
-use endpoint::Endpoint;
 pub use error::Error;
-use plan::{Plan, Wish};
-use registration::Registration;
 
 /// Limit for the start of a warehouse; a classic one of Databricks takes minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
@@ -159,8 +154,8 @@ pub async fn run(
     }
     let file = file()?;
     let mut pipeline = read_pipeline(&file)?;
-    // Only this command compares views, so a mistake in their files stops no other.
-    if let Command::Baseline(_) = &arguments.command {
+    // Only these commands compare views, so a mistake in their files stops no other.
+    if let Command::Baseline(_) | Command::Remedies(_) = &arguments.command {
         read_declared_views(&mut pipeline, &file)?;
     }
     let sdk = connect::sdk(&env).await?;
@@ -368,12 +363,12 @@ impl Operator {
     ) -> Result<Answer, Error> {
         let registration = self.registration(url).await?;
         let found = registration.inspect().await?;
-        let plan = plan::plan(wish, &found);
+        let plan = plan(wish, &found);
         if let Plan::Refuse(why) = plan {
             return Err(Error::plain(why));
         }
         let mut planned = vec![plan.to_string()];
-        planned.extend(found.elsewhere.iter().map(plan::note));
+        planned.extend(found.elsewhere.iter().map(note));
         let planned = planned.join("\n");
         if only_check {
             let is_good = plan.is_nothing_to_do();

@@ -4,13 +4,16 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use syncwatch::aws::secrets::SecretStore;
 use syncwatch::incident::{Incident, IncidentKey};
 use syncwatch::notice::in_words;
-use syncwatch::observe::remedies::observe;
+use syncwatch::observe::remedies::{Sources, observe};
 use syncwatch::pipeline::{Level, RemedyKind};
+use syncwatch::registration::Registration;
 use syncwatch::remedy::{
     Choice, Failing, Ill, Plan, Record, Score, State, Stop, World, choose, ill_syncs, may, score,
 };
+use syncwatch::runtime::env;
 use syncwatch::silence::{active, covering};
 use syncwatch::text::{counted, minute_utc, plain_line, words};
 use syncwatch::warehouse::Limits;
@@ -270,13 +273,18 @@ impl Operator {
         })?;
         let census = self.census().await?;
         let warehouse = async { self.warehouse(Limits::default()).await.map_err(|error| error.what) };
-        let not_read = async { Err("`syncwatch doctor` counts undelivered notices".to_owned()) };
-        let observed = observe(&self.pipeline, Ok(&census), key, self.now, warehouse, not_read).await;
-        let newest = observed.newest_run().map(|run| run.created_at);
-        let state = observed.warehouse.as_ref().ok();
+        let dead_letters = async { Err("`syncwatch doctor` counts undelivered notices".to_owned()) };
+        let webhook = async {
+            let secret = self.setting(env::WEBHOOK_SECRET).map_err(|error| error.what)?;
+            let secrets = SecretStore::new(self.sdk.secrets());
+            let opened = Registration::stored_endpoint(census.clone(), secrets, &secret, name).await;
+            opened.map_err(|error| error.to_string())?.seen(&store).await.map_err(|error| error.to_string())
+        };
+        let sources = Sources { warehouse, dead_letters, webhook };
+        let observed = observe(&self.pipeline, Ok(&census), key, self.now, sources).await;
         let mut simulated =
             Simulated { incident: key.to_string(), plan: None, person: None, failing: Vec::new() };
-        let plan = match choose(incident, &self.pipeline, state, newest, self.now) {
+        let plan = match choose(incident, &self.pipeline, &observed, self.now) {
             Choice::Remedy(plan) => *plan,
             Choice::Person { why, who } => {
                 simulated.person = Some((why, who));

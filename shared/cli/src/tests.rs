@@ -166,7 +166,8 @@ async fn webhook_is_created_after_its_plan_with_the_old_secret_kept() {
     assert_eq!(stored["SecretId"], "syncwatch/census-webhook");
     assert_eq!(
         stored["SecretString"],
-        json!({ "current": NEW_SECRET, "previous": OLD_SECRET, "webhook_id": 12 }).to_string()
+        json!({ "current": NEW_SECRET, "endpoint": URL, "previous": OLD_SECRET, "webhook_id": 12 })
+            .to_string()
     );
 }
 
@@ -176,7 +177,8 @@ async fn first_secret_has_no_previous_one() {
     world.has_no_secret().await;
     assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
     let stored = world.sent(STORE).await.remove(0);
-    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string());
+    let expected = json!({ "current": NEW_SECRET, "endpoint": URL, "webhook_id": 12 });
+    assert_eq!(stored["SecretString"], expected.to_string());
 }
 
 #[tokio::test]

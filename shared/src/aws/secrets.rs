@@ -23,6 +23,8 @@ pub struct SecretValues {
     pub previous: Option<SecretString>,
     /// The Census webhook that the current value signs, if it is a webhook secret.
     pub webhook_id: Option<u64>,
+    /// The address that this webhook posts to.
+    pub endpoint: Option<String>,
     /// The values of channels with names of their own, where it is a secret of channels.
     pub channels: BTreeMap<String, SecretValues>,
 }
@@ -30,7 +32,7 @@ pub struct SecretValues {
 impl SecretValues {
     /// One value, and nothing beside it.
     pub fn only(current: SecretString) -> Self {
-        Self { current, previous: None, webhook_id: None, channels: BTreeMap::new() }
+        Self { current, previous: None, webhook_id: None, endpoint: None, channels: BTreeMap::new() }
     }
 }
 
@@ -163,6 +165,8 @@ enum Shape {
         previous: Option<SecretString>,
         webhook_id: Option<u64>,
         #[serde(default)]
+        endpoint: Option<String>,
+        #[serde(default)]
         channels: BTreeMap<String, OfChannel>,
     },
 }
@@ -184,8 +188,8 @@ fn parse(name: &str, text: &SecretString) -> Result<SecretValues, SecretError> {
             Ok(Shape::Token { token: current, channels }) => {
                 SecretValues { channels: of_channels(channels), ..SecretValues::only(current) }
             }
-            Ok(Shape::Rotating { current, previous, webhook_id, channels }) => {
-                SecretValues { current, previous, webhook_id, channels: of_channels(channels) }
+            Ok(Shape::Rotating { current, previous, webhook_id, endpoint, channels }) => {
+                SecretValues { current, previous, webhook_id, endpoint, channels: of_channels(channels) }
             }
             Err(_) => return Err(SecretError::Shape { name: name.to_owned() }),
         }
@@ -206,13 +210,14 @@ fn of_channels(channels: BTreeMap<String, OfChannel>) -> BTreeMap<String, Secret
 impl SecretValues {
     /// The JSON that [`parse`] reads.
     fn to_json(&self) -> serde_json::Value {
-        let Self { current, previous, webhook_id, channels } = self;
+        let Self { current, previous, webhook_id, endpoint, channels } = self;
         let mut members = serde_json::Map::new();
         members.insert("current".to_owned(), current.expose_secret().into());
         let previous =
             previous.iter().map(|previous| ("previous".to_owned(), previous.expose_secret().into()));
         members.extend(previous);
         members.extend(webhook_id.map(|id| ("webhook_id".to_owned(), id.into())));
+        members.extend(endpoint.iter().map(|url| ("endpoint".to_owned(), url.as_str().into())));
         if !channels.is_empty() {
             let channels = channels.iter().map(|(name, of)| (name.clone(), of.to_json()));
             members.insert("channels".to_owned(), serde_json::Value::Object(channels.collect()));
@@ -238,6 +243,7 @@ impl SecretValues {
             current: trimmed(&self.current)?,
             previous: self.previous.as_ref().and_then(trimmed),
             webhook_id: self.webhook_id,
+            endpoint: self.endpoint.clone(),
             channels: channels.collect(),
         })
     }
@@ -366,6 +372,7 @@ mod tests {
             current: "new-secret".into(),
             previous: Some("old-secret".into()),
             webhook_id: Some(8),
+            endpoint: Some("https://abc.on.aws/webhooks/census".to_owned()),
             channels: BTreeMap::from([("ops".to_owned(), SecretValues::only("ops-secret".into()))]),
         }
     }
@@ -384,7 +391,7 @@ mod tests {
         assert_eq!(requests[1].json()["SecretId"], NAME);
         assert_eq!(
             requests[1].json()["SecretString"],
-            r#"{"channels":{"ops":{"current":"ops-secret"}},"current":"new-secret","previous":"old-secret","webhook_id":8}"#
+            r#"{"channels":{"ops":{"current":"ops-secret"}},"current":"new-secret","endpoint":"https://abc.on.aws/webhooks/census","previous":"old-secret","webhook_id":8}"#
         );
         assert_eq!(requests[2].json()["SecretString"], r#"{"current":"only"}"#);
     }

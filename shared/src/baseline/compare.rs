@@ -70,7 +70,7 @@ impl Live {
     /// Puts the views of files in the place of accepted ones; returns the subjects whose text is that of a file.
     fn declare_views(&self, known: &mut Definition, pipeline: &Pipeline) -> BTreeSet<String> {
         let mut subjects = BTreeSet::new();
-        for (name, text) in &pipeline.declared_views {
+        for (name, view) in &pipeline.declared_views {
             let expected = known.relations.entry(name.clone()).or_default();
             if expected.known().is_none() {
                 *expected = Part::Known(Relation::default());
@@ -82,7 +82,7 @@ impl Live {
                 && is_readable
                 && pipeline.dialect() != Dialect::PostgreSql
             {
-                expected.text = Part::Known(text.clone());
+                expected.text = Part::Known(view.query.clone());
                 subjects.insert(of_relation(name));
             }
         }

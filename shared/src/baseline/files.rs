@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::normalised;
-use super::script::{FileError, View, divide, expand, query_of};
+use super::script::{FileError, View, divide, expand, query_of, runnable};
 use crate::data_checks::object_name;
+use crate::pipeline::DeclaredView;
 use crate::sql::Dialect;
 
 /// A file in its variant for one dialect.
@@ -69,12 +70,12 @@ pub fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<
     Ok(selected)
 }
 
-/// Returns the normalised queries of the views that files declare, by their name in `pipeline.toml`; of these relations only.
+/// Returns the views that files declare, by their name in `pipeline.toml`; of these relations only.
 pub fn declared_views(
     files: &[ObjectFile],
     relations: &BTreeSet<&str>,
     dialect: Dialect,
-) -> Result<BTreeMap<String, String>, FileError> {
+) -> Result<BTreeMap<String, DeclaredView>, FileError> {
     // A relation whose name cannot be quoted has no file.
     let quoted = |name: &&str| Some((object_name(dialect, name).ok()?, (*name).to_owned()));
     let names: BTreeMap<String, String> = relations.iter().filter_map(quoted).collect();
@@ -85,7 +86,9 @@ pub fn declared_views(
         for statement in statements.map_err(in_file)? {
             let Some(View { name, .. }) = View::of(&statement, dialect) else { continue };
             if let Some(name) = names.get(name) {
-                declared.insert(name.clone(), normalised(query_of(&statement, dialect), dialect));
+                let query = normalised(query_of(&statement, dialect), dialect);
+                let view = DeclaredView { query, script: runnable(statement.clone(), dialect) };
+                declared.insert(name.clone(), view);
             }
         }
     }

@@ -50,13 +50,7 @@ pub fn expand(text: &str, dialect: Dialect) -> Result<String, FileError> {
 pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, FileError> {
     let mut statements = Vec::new();
     for statement in divide(text, dialect)? {
-        match View::of(&statement, dialect).filter(|_| dialect == Dialect::Sqlite) {
-            Some(View { name, behind }) => {
-                statements.push(format!("DROP VIEW IF EXISTS {name}"));
-                statements.push(format!("CREATE VIEW {behind}"));
-            }
-            None => statements.push(statement),
-        }
+        statements.extend(runnable(statement, dialect));
     }
     if statements.is_empty() {
         return Err(FileError::new("no statement in the file", "add one, or remove the file"));
@@ -92,6 +86,16 @@ impl<'s> View<'s> {
         let name = tokens.iter().skip(index).take_while(|token| !token.is_blank() && !token.is_mark("("));
         let length = name.map(|token| token.text.len()).sum();
         Some(Self { name: behind.get(..length)?, behind })
+    }
+}
+
+/// Returns a statement as the dialect runs it: SQLite replaces a view by dropping it first.
+pub(super) fn runnable(statement: String, dialect: Dialect) -> Vec<String> {
+    match View::of(&statement, dialect).filter(|_| dialect == Dialect::Sqlite) {
+        Some(View { name, behind }) => {
+            vec![format!("DROP VIEW IF EXISTS {name}"), format!("CREATE VIEW {behind}")]
+        }
+        None => vec![statement],
     }
 }
 

@@ -87,8 +87,17 @@ pub struct Pipeline {
     pub remedies: Remedies,
     /// Days on which figures are neither judged nor learnt from.
     pub quiet_days: Vec<QuietDays>,
-    /// The queries of views that the files beside it declare, by name; empty until these are read.
-    pub declared_views: BTreeMap<String, String>,
+    /// The views that the files beside it declare, by name; empty until these are read.
+    pub declared_views: BTreeMap<String, DeclaredView>,
+}
+
+/// A view as a file beside `pipeline.toml` declares it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeclaredView {
+    /// Its query, normalised.
+    pub query: String,
+    /// The statements that create or replace it, in order.
+    pub script: Vec<String>,
 }
 
 /// The reaction to findings of a check that learns from history.

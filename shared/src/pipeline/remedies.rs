@@ -22,24 +22,33 @@ pub enum RemedyKind {
     RunAfterLimit,
     /// The stopped SQL warehouse is started.
     StartWarehouse,
+    /// The SQL warehouse may use more clusters for two hours.
+    WidenWarehouse,
     /// Notices that could not be delivered are sent again.
     ReplayDeadLetters,
     /// The paused sync is resumed.
     Resume,
     /// The run that does not end is cancelled.
     CancelHung,
+    /// The webhook in Census is created anew, with a new secret.
+    RegisterWebhook,
+    /// The view gets the definition that its file declares.
+    RecreateView,
 }
 
 impl RemedyKind {
     /// All of them, in the order of lists.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Wait,
         Self::RunAgain,
         Self::RunAfterLimit,
         Self::StartWarehouse,
+        Self::WidenWarehouse,
         Self::ReplayDeadLetters,
         Self::Resume,
         Self::CancelHung,
+        Self::RegisterWebhook,
+        Self::RecreateView,
     ];
 
     /// Returns whether it starts a run of a sync.
@@ -72,8 +81,11 @@ pub struct Remedies {
     pub min_gain: SignedDuration,
     /// The price of an hour of the SQL warehouse, in US dollars.
     pub usd_per_hour: Option<f64>,
-    /// The most that starts of the warehouse may cost in 24 hours, in US dollars; needs `usd_per_hour`.
+    /// The most that starts of the warehouse, or its additional clusters, may cost in 24 hours, in US dollars; needs
+    /// `usd_per_hour`.
     pub usd_per_day: Option<f64>,
+    /// The most clusters that the SQL warehouse may get; without it, none is added.
+    pub max_clusters: Option<u32>,
 }
 
 impl Default for Remedies {
@@ -84,6 +96,7 @@ impl Default for Remedies {
             min_gain: DEFAULT_MIN_GAIN,
             usd_per_hour: None,
             usd_per_day: None,
+            max_clusters: None,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{
-    Addresses, ApiVersion, Channel, Channels, Class, Contact, Mode, Pipeline, Snapshot, Sync, Terms,
-    Undeclared, Warehouse,
+    Addresses, ApiVersion, Channel, Channels, Class, Contact, Level, Mode, Pipeline, Remedies, Snapshot,
+    Sync, Terms, Undeclared, Warehouse,
 };
 use crate::finding::{Check, Severity, SubjectKind, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, stops_data};
@@ -92,6 +92,7 @@ impl fmt::Display for Pipeline {
         }
         self.checks_in_words(f)?;
         self.objects_in_words(f)?;
+        self.remedies_in_words(f)?;
         self.notices_in_words(f)?;
         self.channels_in_words(f)?;
         self.contacts_in_words(f)?;
@@ -177,6 +178,33 @@ impl Pipeline {
                 Mode::Watch => writeln!(f, "    {check}: listed only")?,
                 Mode::Off => writeln!(f, "    {check}: off")?,
             }
+        }
+        Ok(())
+    }
+
+    fn remedies_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Remedies { level, levels, min_gain, usd_per_hour, usd_per_day, max_clusters } = &self.remedies;
+        let level = match level {
+            Level::Off => "off: none is judged",
+            Level::Advise => "advise: judged up to the act, and scored; none acts",
+            Level::Act => "act: those that are safe act by themselves, the others ask",
+        };
+        writeln!(f, "\nRemedies: {level}")?;
+        for (kind, own) in levels {
+            writeln!(f, "  {kind}: {own}")?;
+        }
+        writeln!(f, "  a scheduled start within {} is waited for", words(*min_gain))?;
+        match (usd_per_hour, usd_per_day) {
+            (Some(hour), Some(day)) => {
+                writeln!(f, "  the SQL warehouse costs {hour} USD an hour; at most {day} USD in 24 hours")?;
+            }
+            (Some(hour), None) => {
+                writeln!(f, "  the SQL warehouse costs {hour} USD an hour, without a limit for 24 hours")?;
+            }
+            _ => {}
+        }
+        if let Some(clusters) = max_clusters {
+            writeln!(f, "  the SQL warehouse may get up to {clusters} clusters for two hours")?;
         }
         Ok(())
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Plan, Target};
+use super::widen::widened;
+use super::{Observed, Plan, Target, ViewSeen, WIDE_FOR, WebhookSeen, hex};
 use crate::classify::{CERTAINTY_FIGURE, ErrorClass, Family};
 use crate::finding::Check;
 use crate::incident::Incident;
 use crate::observation::WarehouseState;
 use crate::pipeline::{Pipeline, RemedyKind, Role, Sync, Warehouse};
 use crate::schedule::Rule;
+use crate::text::counted;
 
 /// The remedy of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,30 +35,36 @@ impl Choice {
 ///
 /// * class of the error stays, or is a guess                 => a person
 /// * failed run or unreachable warehouse, warehouse stopped  => start it
+/// * three runs timed out, and queries waited                => more clusters for two hours, if people approve
 /// * failed, late or missed run, and the schedule is near    => wait
 /// * failed run at a limit of the destination                => run again an hour later
 /// * failed, late or missed run                              => run again
 /// * pause                                                   => resume, if people approve
 /// * stuck run                                               => cancel it, if people approve
 /// * undelivered notices                                     => send them again
+/// * webhooks do not arrive                                  => create the webhook anew, if people approve
+/// * a declared view differs from its file                   => recreate it, if two people approve
 /// * all others                                              => a person
-pub fn choose(
-    incident: &Incident,
-    pipeline: &Pipeline,
-    warehouse: Option<&WarehouseState>,
-    newest_run: Option<Timestamp>,
-    now: Timestamp,
-) -> Choice {
+pub fn choose(incident: &Incident, pipeline: &Pipeline, observed: &Observed, now: Timestamp) -> Choice {
+    let newest_run = observed.newest_run().map(|run| run.created_at);
     let owner = || {
         let owner = pipeline.owner_of(incident.key.check, &incident.key.subject);
         owner.map_or_else(|| "the owner of the pipeline".to_owned(), |owner| owner.name.clone())
     };
     let check = incident.key.check;
-    let stopped = warehouse.is_some_and(WarehouseState::is_stopped);
+    let stopped = observed.warehouse.as_ref().is_ok_and(WarehouseState::is_stopped);
     let Some(sync) = pipeline.sync(&incident.key.subject) else {
         return match check {
             Check::WarehouseReachable if stopped => start(incident, pipeline, owner),
             Check::DeadLetters => Choice::Remedy(Box::new(replay(incident))),
+            Check::WebhooksArrive => match &observed.webhook {
+                Ok(seen) => Choice::Remedy(Box::new(register(incident, seen))),
+                Err(why) => Choice::person(format!("the webhook could not be read ({why})"), owner()),
+            },
+            Check::DefinitionChanged => match &observed.view {
+                Ok(seen) if !seen.as_declared => Choice::Remedy(Box::new(recreate(incident, seen))),
+                _ => Choice::person("no file declares what it should be, or it could not be read", owner()),
+            },
             _ => Choice::person("no remedy is safe for it", owner()),
         };
     };
@@ -70,6 +78,14 @@ pub fn choose(
             let of_source = class.family() == Family::SourceQueryFailed || class == ErrorClass::QueryTimeout;
             if of_source && stopped {
                 return start(incident, pipeline, owner);
+            }
+            if class == ErrorClass::QueryTimeout
+                && let Some((from, to)) = widened(observed, &pipeline.remedies)
+                && next_start(sync, newest_run, now).is_some_and(|next| next.duration_since(now) < WIDE_FOR)
+                && let Some(Warehouse::Databricks { warehouse_id, .. }) = &pipeline.warehouse
+            {
+                let target = Target::Clusters { id: warehouse_id.clone(), from, to };
+                return Choice::Remedy(Box::new(widen(incident, pipeline, target)));
             }
             let limited = class.family() == Family::RateLimit;
             Choice::Remedy(Box::new(run(incident, sync, pipeline, limited, newest_run, now)))
@@ -188,6 +204,51 @@ fn start(incident: &Incident, pipeline: &Pipeline, owner: impl Fn() -> String) -
         undo: "it stops by itself after its idle time".to_owned(),
         ..plan(incident, RemedyKind::StartWarehouse, Target::Warehouse { id: warehouse_id.clone() })
     }))
+}
+
+fn widen(incident: &Incident, pipeline: &Pipeline, target: Target) -> Plan {
+    let cost = match pipeline.remedies.usd_per_hour {
+        Some(usd) => format!("at most {usd:.2} USD an hour for each of these clusters"),
+        None => "at most the price of these clusters for two hours; usd_per_hour is not declared".to_owned(),
+    };
+    Plan {
+        effect: "queries that wait since the warehouse is full get clusters of their own".to_owned(),
+        cost,
+        undo: "the number is set back after two hours, or once the next run fails".to_owned(),
+        approvals: 1,
+        ..plan(incident, RemedyKind::WidenWarehouse, target)
+    }
+}
+
+fn register(incident: &Incident, seen: &WebhookSeen) -> Plan {
+    let effect = match &seen.ours[..] {
+        [] => "no webhook posts to our endpoint; a new one with a new secret does".to_owned(),
+        old => format!("{} replaced by a new webhook with a new secret", counted(old.len(), "webhook")),
+    };
+    Plan {
+        effect,
+        undo: "none: Census shows the secret of a webhook once. Ours keeps the secret before".to_owned(),
+        approvals: 1,
+        ..plan(incident, RemedyKind::RegisterWebhook, Target::Webhook { old: seen.ours.clone() })
+    }
+}
+
+fn recreate(incident: &Incident, seen: &ViewSeen) -> Plan {
+    let found = seen.found.as_deref().map_or_else(String::new, |text| hex(text.as_bytes(), 16));
+    let readers = match &seen.readers[..] {
+        [] => "no declared sync reads it".to_owned(),
+        readers => format!("read by {}", readers.join(", ")),
+    };
+    let target = Target::View { name: incident.key.subject.clone(), found };
+    Plan {
+        effect: format!(
+            "the view ({readers}) selects what its file declares. Refuse if its change was intended: `syncwatch baseline diff` \
+             shows it"
+        ),
+        undo: "its definition before is stored with the act".to_owned(),
+        approvals: 2,
+        ..plan(incident, RemedyKind::RecreateView, target)
+    }
 }
 
 fn replay(incident: &Incident) -> Plan {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::choose::next_start;
 use super::limits::{Breaker, breaker, ready_at, spent};
 use super::proof::unshown;
-use super::{Observed, Record, State, Stop, Target};
+use super::{Observed, Plan, Record, State, Stop, Target, ViewSeen, WIDE_FOR};
 use crate::finding::show_as_stored;
 use crate::incident::Incident;
 use crate::observation::{SyncObservation, WarehouseState};
@@ -19,6 +19,10 @@ const FRESH_FOR: SignedDuration = SignedDuration::from_mins(5);
 const PERSON_AT_WORK: SignedDuration = SignedDuration::from_hours(2);
 /// A person who refused a remedy has it for so long.
 const HANDS_OFF: SignedDuration = SignedDuration::from_hours(24);
+/// How far the rows of a view may change, in percent.
+const MOST_ROWS_PERCENT: u64 = 20;
+/// A view is not replaced so shortly before a run reads it.
+const BEFORE_RUN: SignedDuration = SignedDuration::from_mins(3);
 /// The share of ill syncs above which the cause is shared, in percent; one ill sync is always allowed.
 const MOST_ILL_PERCENT: usize = 50;
 
@@ -147,6 +151,9 @@ pub fn may(record: &Record, world: &World<'_>, now: Timestamp) -> Verdict {
             _ => {}
         }
     }
+    if let (RemedyKind::RecreateView, Ok(seen)) = (record.plan.kind, &world.observed.view) {
+        of_view(seen, world, now, &mut verdict);
+    }
     limits(record, world, now, &mut verdict);
     if !world.has_turn {
         verdict.no(Gate::Lease, "another round acts on this pipeline");
@@ -159,7 +166,7 @@ fn switch(record: &Record, world: &World<'_>, verdict: &mut Verdict) {
     match world.stops {
         Err(why) => verdict.no(Gate::Switch, format!("the kill switch could not be read: {why}")),
         Ok(stops) => {
-            let on = stops.iter().find(|stop| stop.kind.is_none_or(|kind| kind == record.plan.kind));
+            let on = stops.iter().find(|stop| stop.covers(record.plan.kind));
             if let Some(Stop { by, at, why, .. }) = on {
                 verdict.no(Gate::Switch, format!("{by} stopped it at {}: {why}", minute_utc(*at)));
             }
@@ -189,7 +196,15 @@ fn fresh(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Verdi
                 siblings.map(|(_, sibling)| sibling.as_ref().map_err(String::as_str).and_then(complete));
             own.and_then(|()| siblings.collect::<Result<(), &str>>()).err().map(str::to_owned)
         }
-        Target::Warehouse { .. } => observed.warehouse.as_ref().err().cloned(),
+        Target::Warehouse { .. } | Target::Clusters { .. } => observed.warehouse.as_ref().err().cloned(),
+        Target::Webhook { .. } => observed.webhook.as_ref().err().cloned(),
+        Target::View { .. } => {
+            let readers = observed.siblings.iter();
+            let mut readers =
+                readers.map(|(_, seen)| seen.as_ref().map_err(String::as_str).and_then(complete));
+            let unread = readers.find_map(|reader| reader.err().map(str::to_owned));
+            observed.view.as_ref().err().cloned().or(unread)
+        }
         Target::DeadLetters => observed.dead_letters.as_ref().err().cloned(),
     };
     if let Some(why) = missing {
@@ -295,21 +310,56 @@ fn of_sync(
     }
 }
 
-/// The cost of one start of the warehouse, in US cents: it runs for its idle time at least, and an hour is assumed.
-pub fn cents(kind: RemedyKind, pipeline: &Pipeline, state: Option<&WarehouseState>) -> u64 {
-    let Some(usd) = pipeline.remedies.usd_per_hour.filter(|_| kind == RemedyKind::StartWarehouse) else {
-        return 0;
+/// Judges whether the definition that a file declares may replace that of a view.
+fn of_view(seen: &ViewSeen, world: &World<'_>, now: Timestamp, verdict: &mut Verdict) {
+    if let [first, ..] = &seen.lost_columns[..] {
+        let lost = seen.lost_columns.len();
+        verdict.no(Gate::Condition, format!("the declared view lacks {lost} columns of syncs, as {first}"));
+    }
+    match (seen.rows, &seen.declared_rows) {
+        (_, Err(why)) => verdict.no(Gate::Condition, format!("the declared view fails: {why}")),
+        (None, _) if seen.found.is_some() => {
+            verdict.no(Gate::BlastRadius, "the rows of the present view could not be counted");
+        }
+        (Some(rows), Ok(declared)) if rows.abs_diff(*declared) * 100 > rows * MOST_ROWS_PERCENT => {
+            let why = format!("the declared view has {declared} rows, the present one {rows}");
+            verdict.no(Gate::BlastRadius, why);
+        }
+        _ => {}
+    }
+    for (key, reader) in &world.observed.siblings {
+        let Some(runs) = reader.as_ref().ok().and_then(|seen| seen.runs.as_ref().ok()) else { continue };
+        if let Some(run) = runs.at_work().next() {
+            verdict.no(Gate::Running, format!("run {} of {key} is {}", run.id, run.status));
+        }
+        let newest = runs.runs.iter().map(|run| run.created_at).max();
+        let next = world.pipeline.sync(key).and_then(|sync| next_start(sync, newest, now));
+        if let Some(next) = next.filter(|next| next.duration_since(now) < BEFORE_RUN) {
+            verdict.no(Gate::Running, format!("{key} reads it at {}", minute_utc(next)));
+        }
+    }
+}
+
+/// Returns the most that an act may cost, in US cents: a start runs the warehouse for its idle time, and an hour is assumed; more clusters run for
+/// their two hours.
+pub fn cents(plan: &Plan, pipeline: &Pipeline, state: Option<&WarehouseState>) -> u64 {
+    let idle = || f64::from(state.and_then(|state| state.auto_stop_mins).unwrap_or_default());
+    let hours = match plan.target {
+        Target::Warehouse { .. } => 1.0 + idle() / 60.0,
+        Target::Clusters { from, to, .. } => {
+            WIDE_FOR.as_secs_f64() / 3_600.0 * f64::from(to.saturating_sub(from))
+        }
+        _ => return 0,
     };
-    let idle = state.and_then(|state| state.auto_stop_mins).unwrap_or_default();
-    let hours = 1.0 + f64::from(idle) / 60.0;
+    let Some(usd) = pipeline.remedies.usd_per_hour else { return 0 };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
     let cents = (usd * hours * 100.0).ceil().clamp(0.0, 1e8) as u64;
     cents
 }
 
 fn limits(record: &Record, world: &World<'_>, now: Timestamp, verdict: &mut Verdict) {
-    let (kind, remedies) = (record.plan.kind, &world.pipeline.remedies);
-    let cost = cents(kind, world.pipeline, world.observed.warehouse.as_ref().ok());
+    let remedies = &world.pipeline.remedies;
+    let cost = cents(&record.plan, world.pipeline, world.observed.warehouse.as_ref().ok());
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Observed, Record, proof};
+use super::{Observed, Record, Target, WebhookSeen, proof, widen};
 use crate::observation::{Run, RunId, RunStatus};
 use crate::pipeline::RemedyKind;
 use crate::text::words;
@@ -31,6 +31,7 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
             Ok(state) if state.is_running() => Health::Healed("the warehouse runs".to_owned()),
             _ => Health::Waiting,
         },
+        RemedyKind::WidenWarehouse => widen::judged(record, observed, now),
         RemedyKind::ReplayDeadLetters => match observed.dead_letters {
             Ok(0) => Health::Healed("all undelivered notices were sent again".to_owned()),
             _ => Health::Waiting,
@@ -38,6 +39,19 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
         RemedyKind::Resume => resumed(record, observed),
         RemedyKind::CancelHung if has_ended(record, observed) => Health::Healed("the run ended".to_owned()),
         RemedyKind::CancelHung => Health::Waiting,
+        RemedyKind::RegisterWebhook => {
+            let accepted = observed.webhook.as_ref().ok().and_then(|seen| seen.accepted_at);
+            match accepted {
+                Some(at) if record.acted_at.is_some_and(|acted| at > acted) => {
+                    Health::Healed("a delivery was accepted".to_owned())
+                }
+                _ => Health::Waiting,
+            }
+        }
+        RemedyKind::RecreateView => match &observed.view {
+            Ok(seen) if seen.as_declared => Health::Healed("the view is as its file declares".to_owned()),
+            _ => Health::Waiting,
+        },
     };
     let within = within(record.plan.kind, runtime);
     match (seen, record.acted_at) {
@@ -56,7 +70,10 @@ fn within(kind: RemedyKind, runtime: SignedDuration) -> SignedDuration {
         RemedyKind::RunAgain | RemedyKind::RunAfterLimit => runtime.saturating_mul(2).max(minutes(5)),
         RemedyKind::StartWarehouse => minutes(10),
         RemedyKind::ReplayDeadLetters | RemedyKind::CancelHung => minutes(30),
-        RemedyKind::Resume => SignedDuration::from_hours(24),
+        // Until they are taken away; what is not is harm.
+        RemedyKind::WidenWarehouse => SignedDuration::from_hours(4),
+        RemedyKind::RecreateView => minutes(10),
+        RemedyKind::Resume | RemedyKind::RegisterWebhook => SignedDuration::from_hours(24),
     }
 }
 
@@ -118,6 +135,21 @@ pub fn adopted(record: &Record, observed: &Observed) -> Option<(Option<RunId>, S
         }
         // Messages that were moved are gone from the queue, and those left are moved by the next attempt.
         RemedyKind::ReplayDeadLetters => without_run(observed.dead_letters == Ok(0), "the queue is empty"),
+        RemedyKind::WidenWarehouse => {
+            let wide = |to| observed.warehouse.as_ref().is_ok_and(|state| state.max_clusters == Some(to));
+            let is = matches!(record.plan.target, Target::Clusters { to, .. } if wide(to));
+            without_run(is, "the warehouse has the wanted number of clusters")
+        }
+        RemedyKind::RegisterWebhook => {
+            let is_new = |seen: &WebhookSeen| match (&record.plan.target, &seen.ours[..]) {
+                (Target::Webhook { old }, ours) => seen.whole && old[..] != *ours,
+                _ => false,
+            };
+            without_run(observed.webhook.as_ref().is_ok_and(is_new), "a new webhook is there")
+        }
+        RemedyKind::RecreateView => {
+            without_run(observed.view.as_ref().is_ok_and(|seen| seen.as_declared), "the view is as declared")
+        }
         RemedyKind::Resume => {
             let paused = observed.sync.as_ref().ok().and_then(|sync| sync.sync.paused);
             without_run(paused == Some(false), "the sync is not paused")
@@ -127,7 +159,10 @@ pub fn adopted(record: &Record, observed: &Observed) -> Option<(Option<RunId>, S
 }
 
 /// Looks for harm that an act did; `None` if there is none.
-pub fn harm(record: &Record, observed: &Observed) -> Option<String> {
+pub fn harm(record: &Record, observed: &Observed, now: Timestamp) -> Option<String> {
+    if let Some(harm) = widen::harm(record, observed, now) {
+        return Some(harm);
+    }
     let ours = runs(observed).iter().find(|run| Some(run.id) == record.run)?;
     let sync = &observed.sync.as_ref().ok()?.sync;
     if sync.paused == Some(true) && sync.updated_at.is_some_and(|at| at < ours.created_at) {

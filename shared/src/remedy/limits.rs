@@ -33,7 +33,12 @@ pub fn limits(kind: RemedyKind) -> Limits {
         RemedyKind::RunAfterLimit => (2, minutes([60, 60, 60])),
         RemedyKind::StartWarehouse => (4, minutes([0, 15, 45])),
         RemedyKind::ReplayDeadLetters => (usize::MAX, minutes([10, 2, 2])),
-        RemedyKind::Resume | RemedyKind::CancelHung => (1, minutes([0, 0, 0])),
+        RemedyKind::WidenWarehouse
+        | RemedyKind::Resume
+        | RemedyKind::CancelHung
+        | RemedyKind::RegisterWebhook => (1, minutes([0, 0, 0])),
+        // The person who changed it may still be at work.
+        RemedyKind::RecreateView => (1, minutes([120, 120, 120])),
     };
     Limits { per_day, waits }
 }
@@ -44,7 +49,7 @@ fn within(record: &Record, span: SignedDuration, now: Timestamp) -> bool {
 }
 
 /// Returns why the budget does not allow another act like that of `record`; `None` if it does. `cents` is what the act may cost,
-/// and `most_cents` what all of its kind may cost in 24 hours.
+/// and `most_cents` what all acts may cost in 24 hours.
 pub(super) fn spent(
     record: &Record,
     records: &[Record],
@@ -68,10 +73,10 @@ pub(super) fn spent(
         let moved: u64 = others().filter(|other| within(other, HOUR, now)).map(|other| other.moved).sum();
         return (moved >= MESSAGES_PER_HOUR).then(|| format!("{moved} messages were sent again in an hour"));
     }
-    let cost: u64 = today().filter(|other| other.plan.kind == kind).map(|other| other.cents).sum();
+    let cost: u64 = today().map(|other| other.cents).sum();
     let cost = cost.saturating_add(cents);
     most_cents
-        .filter(|most| cost > *most)
+        .filter(|most| cents > 0 && cost > *most)
         .map(|most| format!("it could cost {cost} US cents in 24 hours; the limit is {most}"))
 }
 

@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod proof;
 mod score;
+mod widen;
 mod words;
 
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,7 @@ pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, gives_up, limits};
 pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
 pub use score::{Recovery, Score, score};
+pub use widen::{WIDE_FOR, put_back};
 pub use words::{Announcement, command};
 
 /// How long a person has for an answer, and how long the answer is valid.
@@ -52,16 +54,35 @@ pub enum Target {
     Warehouse {
         id: String,
     },
+    /// The largest number of clusters of the SQL warehouse.
+    Clusters {
+        id: String,
+        from: u32,
+        to: u32,
+    },
+    /// The webhook in Census.
+    Webhook {
+        /// Those that post to our endpoint now.
+        old: Vec<u64>,
+    },
+    /// A view, by its name in `pipeline.toml`.
+    View {
+        name: String,
+        /// A digest of its present definition.
+        found: String,
+    },
     /// The queue of notices that could not be delivered.
     DeadLetters,
 }
 
 impl Target {
-    /// Returns its name in lists: the key of a sync, `warehouse` or `dead-letters`.
+    /// Returns its name in lists: the key of a sync, the name of a view, `warehouse`, `webhook` or `dead-letters`.
     pub fn name(&self) -> &str {
         match self {
             Self::Sync { key, .. } => key,
-            Self::Warehouse { .. } => WAREHOUSE,
+            Self::Warehouse { .. } | Self::Clusters { .. } => WAREHOUSE,
+            Self::Webhook { .. } => "webhook",
+            Self::View { name, .. } => name,
             Self::DeadLetters => "dead-letters",
         }
     }
@@ -169,7 +190,8 @@ impl State {
             // Back to held only before the call was made.
             Acting => matches!(next, Held | Verifying | Unknown | Failed),
             Unknown => matches!(next, Verifying | Failed),
-            Verifying => matches!(next, Healed | Failed | Withdrawn),
+            // To itself where a part of the act is undone.
+            Verifying => matches!(next, Verifying | Healed | Failed | Withdrawn),
             Healed | Failed | Withdrawn | Expired | Refused | Advised => false,
         }
     }
@@ -243,6 +265,9 @@ pub struct Record {
     /// Messages that were sent again.
     #[serde(default)]
     pub moved: u64,
+    /// The definition of a view before the act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
     /// The announcement that was not sent yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unannounced: Option<Announcement>,
@@ -272,6 +297,7 @@ impl Record {
             proof: None,
             looked: false,
             moved: 0,
+            replaced: None,
             unannounced: None,
         }
     }
@@ -356,7 +382,9 @@ impl Record {
 
     /// Returns whether another attempt is of the same act: its kind and its target.
     pub fn is_of_same_act(&self, other: &Self) -> bool {
-        self.id != other.id && self.plan.kind == other.plan.kind && self.plan.target == other.plan.target
+        self.id != other.id
+            && self.plan.kind == other.plan.kind
+            && self.plan.target.name() == other.plan.target.name()
     }
 
     /// Returns whether it is about this incident, and not an earlier or later one of its key.
@@ -375,8 +403,12 @@ pub struct Observed {
     /// The declared syncs that write the same object, by key.
     pub siblings: Vec<(String, Result<SyncObservation, String>)>,
     pub warehouse: Result<WarehouseState, String>,
+    /// The newest queries that waited because the warehouse was full; `None` if that was not read.
+    pub queued: Option<usize>,
     /// The messages in the queue of undelivered notices.
     pub dead_letters: Result<u64, String>,
+    pub webhook: Result<WebhookSeen, String>,
+    pub view: Result<ViewSeen, String>,
     /// Whether the incident's own check is healthy by this observation; `None` if it could not be judged.
     pub healthy: Option<bool>,
     /// Read only for an incident whose remedy is a run that may create records.
@@ -391,7 +423,10 @@ impl Observed {
             sync: Err(why.to_owned()),
             siblings: Vec::new(),
             warehouse: Err(why.to_owned()),
+            queued: None,
             dead_letters: Err(why.to_owned()),
+            webhook: Err(why.to_owned()),
+            view: Err(why.to_owned()),
             healthy: None,
             proof: None,
         }
@@ -408,6 +443,34 @@ impl Observed {
     }
 }
 
+/// The webhook in Census and its deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSeen {
+    /// The webhooks that post to our endpoint.
+    pub ours: Vec<u64>,
+    /// Whether there is one, with all events, and its secret is the stored one.
+    pub whole: bool,
+    /// The last delivery that was accepted (UTC).
+    pub accepted_at: Option<Timestamp>,
+}
+
+/// A view that differs from its file, and the dry run of the file's definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewSeen {
+    /// Its present definition, normalised; `None` if it does not exist.
+    pub found: Option<String>,
+    /// Whether that is the file's.
+    pub as_declared: bool,
+    /// Columns that syncs read from it and the file's definition lacks.
+    pub lost_columns: Vec<String>,
+    /// The rows of the present view; `None` if it cannot be queried.
+    pub rows: Option<u64>,
+    /// The rows of the file's definition; `Err` says why it cannot be queried.
+    pub declared_rows: Result<u64, String>,
+    /// The syncs that read it.
+    pub readers: Vec<String>,
+}
+
 /// The kill switch of a pipeline, or of one of its remedies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
@@ -417,6 +480,13 @@ pub struct Stop {
     /// UTC.
     pub at: Timestamp,
     pub why: String,
+}
+
+impl Stop {
+    /// Returns whether it stops this remedy.
+    pub fn covers(&self, kind: RemedyKind) -> bool {
+        self.kind.is_none_or(|own| own == kind)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The choice of remedies, their gates, limits and states.
 
+mod asked;
 mod proof;
 
 use std::collections::BTreeSet;
@@ -119,8 +120,9 @@ fn observed() -> Observed {
 }
 
 fn choice(incident: &Incident, warehouse: Option<&str>, newest_ago: i64) -> Choice {
-    let state = warehouse.map(|state| stopping_after(state, Some(10)));
-    choose(incident, &pipeline(), state.as_ref(), Some(now() - minutes(newest_ago)), now())
+    let state = warehouse.map(|state| stopping_after(state, Some(10))).ok_or_else(|| "not read".to_owned());
+    let runs = vec![run(7, RunStatus::Failed, newest_ago)];
+    choose(incident, &pipeline(), &Observed { sync: Ok(seen(runs)), warehouse: state, ..observed() }, now())
 }
 
 fn stopping_after(state: &str, auto_stop_mins: Option<u32>) -> WarehouseState {
@@ -433,14 +435,15 @@ fn found_run_is_adopted_and_an_older_or_scheduled_one_is_not() {
 fn overlapping_runs_and_a_run_of_a_paused_sync_are_harm() {
     let ours = Run { id: RunId(8), ..run(8, RunStatus::Working, 5) };
     let record = Record { run: Some(RunId(8)), ..failed_run() };
-    let with = |runs: Vec<Run>| harm(&record, &Observed { sync: Ok(seen(runs)), ..observed() }).is_some();
+    let with =
+        |runs: Vec<Run>| harm(&record, &Observed { sync: Ok(seen(runs)), ..observed() }, now()).is_some();
     assert!(!with(vec![ours.clone(), run(7, RunStatus::Failed, 30)]));
     assert!(!with(vec![run(9, RunStatus::Skipped, 3), ours.clone()]));
     assert!(with(vec![run(9, RunStatus::Working, 3), ours.clone()]));
     let mut paused = seen(vec![ours]);
     paused.sync.paused = Some(true);
     paused.sync.updated_at = Some(now() - minutes(60));
-    assert!(harm(&record, &Observed { sync: Ok(paused), ..observed() }).is_some());
+    assert!(harm(&record, &Observed { sync: Ok(paused), ..observed() }, now()).is_some());
 }
 
 proptest! {

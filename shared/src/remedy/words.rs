@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, Record};
+use super::{Plan, Record, Target};
 use crate::pipeline::RemedyKind;
 
 /// An announcement of a remedy.
@@ -31,9 +31,17 @@ impl Plan {
             RemedyKind::RunAgain => format!("run {target} again"),
             RemedyKind::RunAfterLimit => format!("run {target} again after the limit"),
             RemedyKind::StartWarehouse => "start the SQL warehouse".to_owned(),
+            RemedyKind::WidenWarehouse => match self.target {
+                Target::Clusters { from, to, .. } => {
+                    format!("give the SQL warehouse up to {to} clusters instead of {from} for two hours")
+                }
+                _ => "give the SQL warehouse more clusters for two hours".to_owned(),
+            },
             RemedyKind::ReplayDeadLetters => "send undelivered notices again".to_owned(),
             RemedyKind::Resume => format!("resume {target}"),
             RemedyKind::CancelHung => format!("cancel the run of {target} that does not end"),
+            RemedyKind::RegisterWebhook => "create the webhook in Census anew, with a new secret".to_owned(),
+            RemedyKind::RecreateView => format!("give the view {target} the definition of its file"),
         }
     }
 }

@@ -30,6 +30,7 @@ mod odbc;
 mod sentence;
 mod settings;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::observation::WarehouseState;
@@ -129,6 +130,15 @@ impl Warehouse {
     pub async fn state(&self) -> Result<Option<WarehouseState>, Error> {
         match self {
             Self::Databricks(databricks) => databricks.warehouse_state().await.map(Some),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => Ok(None),
+        }
+    }
+
+    /// Counts the newest queries since this instant that waited because it was full; `None` over ODBC.
+    pub async fn queued(&self, since: Timestamp) -> Result<Option<usize>, Error> {
+        match self {
+            Self::Databricks(databricks) => databricks.queued(since).await.map(Some),
             #[cfg(feature = "odbc")]
             Self::Odbc(_) => Ok(None),
         }

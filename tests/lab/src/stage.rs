@@ -139,7 +139,7 @@ impl Stage {
         let url = self.deployment.url_of(function)?;
         let secret = self.census.with_world(|world| {
             let webhook = world.add_webhook("Syncwatch", &url, Vec::new());
-            json!({ "current": webhook.secret, "webhook_id": webhook.id }).to_string()
+            json!({ "current": webhook.secret, "webhook_id": webhook.id, "endpoint": url }).to_string()
         });
         self.deployment.put_secret(&ResourceId::secret(WEBHOOK_SECRET), &secret).await
     }

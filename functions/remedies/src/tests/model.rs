@@ -9,7 +9,7 @@ use syncwatch::finding::{Evidence, Severity};
 use syncwatch::incident::{Acknowledged, Incident, IncidentKey, State as IncidentState};
 use syncwatch::observation::{
     Counts, ObservedSchedule, ObservedSync, Run, RunHistory, RunId, RunStatus, SyncId, SyncObservation,
-    VendorAlerts,
+    VendorAlerts, WarehousePower, WarehouseState,
 };
 use syncwatch::pipeline::{Pipeline, RemedyKind};
 use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, State, Stop};
@@ -43,6 +43,14 @@ id = 4
 role = "update"
 schedule = { daily_at = "02:00", time_zone = "UTC" }
 "#;
+
+/// The same with a schedule that is near, and a warehouse that may get a second cluster.
+pub(crate) fn with_clusters() -> String {
+    let hourly = PIPELINE.replace("daily_at = \"02:00\", time_zone = \"UTC\"", "every = \"1h\"");
+    let warehouse = "[warehouse]\ndriver = \"databricks\"\nhost = \"dbc-00000000-0000.cloud.databricks.com\"\n\
+                     warehouse_id = \"0123456789abcdef\"\n";
+    hourly.replace("level = \"act\"\n", &format!("level = \"act\"\nmax_clusters = 2\n{warehouse}"))
+}
 
 /// How the vendor answers the next calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +112,8 @@ pub(crate) struct World {
     pub(crate) announced: Vec<(String, Announcement)>,
     /// The copy, as it is read.
     pub(crate) copy: CopySeen,
+    /// The most clusters of the warehouse; it is full with one.
+    pub(crate) clusters: u32,
 }
 
 #[derive(Debug)]
@@ -121,6 +131,10 @@ fn key(check: &str) -> IncidentKey {
 
 impl Model {
     pub(crate) fn new() -> Self {
+        Self::of(PIPELINE)
+    }
+
+    pub(crate) fn of(pipeline: &str) -> Self {
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         let mut world = World {
             now,
@@ -139,10 +153,11 @@ impl Model {
             wrong: Vec::new(),
             announced: Vec::new(),
             copy: CopySeen::unknown("not asked"),
+            clusters: 1,
         };
         world.run(Some(now), true);
         Self {
-            pipeline: Pipeline::parse(PIPELINE).unwrap(),
+            pipeline: Pipeline::parse(pipeline).unwrap(),
             world: RefCell::new(world),
             meanwhile: RefCell::new(Vec::new()),
             left: Cell::new(usize::MAX),
@@ -295,7 +310,7 @@ impl World {
             return;
         }
         let mut incident = incident(check, self.now);
-        incident.class = (!self.paused).then(|| "request-timeout".to_owned());
+        incident.class = (!self.paused).then(|| "query-timeout".to_owned());
         self.incident = Some(incident);
     }
 
@@ -319,6 +334,14 @@ impl World {
         Observed {
             sync: Ok(SyncObservation { sync, runs }),
             healthy: Some(self.is_healthy()),
+            warehouse: Ok(WarehouseState {
+                power: WarehousePower::Running,
+                auto_stop_mins: Some(10),
+                cluster_size: None,
+                min_clusters: Some(1),
+                max_clusters: Some(self.clusters),
+            }),
+            queued: Some(3),
             ..Observed::nothing(at, "not read")
         }
     }
@@ -343,8 +366,9 @@ impl World {
                 wrong.push("acted against a person");
             }
         }
-        if record.plan.kind == RemedyKind::Resume && record.approvers(self.now).is_empty() {
-            wrong.push("resumed without an approval");
+        let asks = matches!(record.plan.kind, RemedyKind::Resume | RemedyKind::WidenWarehouse);
+        if asks && record.approvers(self.now).is_empty() {
+            wrong.push("acted without an approval");
         }
         let stored = self.records.get(&record.id);
         if stored.is_none_or(|stored| stored.state != State::Acting || stored.acted_at.is_none()) {
@@ -362,6 +386,10 @@ impl World {
             RemedyKind::RunAgain => Effect { run: Some(self.begin(None)), moved: 0 },
             RemedyKind::Resume => {
                 (self.paused, self.changed_at) = (false, self.now);
+                Effect::default()
+            }
+            RemedyKind::WidenWarehouse => {
+                self.clusters = 2;
                 Effect::default()
             }
             _ => Effect::default(),
@@ -463,6 +491,31 @@ impl Ports for Model {
             }
         };
         // A function may also die after the effect.
+        self.alive().await;
+        answer
+    }
+
+    async fn put_back(&self, record: &Record) -> Called {
+        self.alive().await;
+        let answer = {
+            let mut world = self.world.borrow_mut();
+            if !world.stops.is_empty() {
+                world.wrong.push("put back while the switch was on".to_owned());
+            }
+            let stored = world.records.get(&record.id).map(|stored| stored.state);
+            if stored != Some(State::Verifying) {
+                world.wrong.push("put back without a stored intention".to_owned());
+            }
+            if matches!(world.answer, Answer::Accepts | Answer::Deaf) {
+                world.clusters = 1;
+            }
+            match world.answer {
+                Answer::Accepts => Called::Accepted(Effect::default()),
+                Answer::Deaf | Answer::Drops => Called::Lost("timeout".to_owned()),
+                Answer::Refuses => Called::Refused("404".to_owned()),
+                Answer::Forbids => Called::Forbidden("403".to_owned()),
+            }
+        };
         self.alive().await;
         answer
     }

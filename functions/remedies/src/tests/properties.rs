@@ -6,7 +6,7 @@ use syncwatch::observation::RunId;
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::remedy::{Announcement, CopySeen, LastRun, Proof, Queue, State};
 
-use super::model::{Answer, Event, Model};
+use super::model::{Answer, Event, Model, with_clusters};
 
 /// More port calls than a round has.
 const NEVER: usize = 10_000;
@@ -55,8 +55,9 @@ proptest! {
     #[test]
     fn no_act_does_harm_in_any_course_of_events_and_crashes(
         events in prop::collection::vec((event(), prop::option::weighted(0.2, event())), 1..120),
+        widens in any::<bool>(),
     ) {
-        let model = Model::new();
+        let model = if widens { Model::of(&with_clusters()) } else { Model::new() };
         for (event, meanwhile) in events {
             let meanwhile = meanwhile.filter(|event| !matches!(event, Event::Round { .. } | Event::Minutes(_)));
             *model.meanwhile.borrow_mut() = meanwhile.into_iter().collect();
@@ -70,11 +71,14 @@ proptest! {
                 let span = world.calls.iter().filter(|(other, _, same)| {
                     same == kind && *at <= *other && other.duration_since(*at) < DAY
                 });
-                let most = if *kind == RemedyKind::Resume { 1 } else { 3 };
+                let once = matches!(kind, RemedyKind::Resume | RemedyKind::WidenWarehouse);
+                let most = if once { 1 } else { 3 };
                 prop_assert!(span.count() <= most, "more {kind} than the budget: {:?}", world.calls);
             }
         }
-        // Every intention ends, once the function runs again.
+        // Every intention ends, and additional clusters are gone, once the function runs again and the vendor answers.
+        model.happen(Event::Answers(Answer::Accepts));
+        model.happen(Event::Switch(false));
         for _ in 0..8 {
             model.happen(Event::Minutes(400));
             model.happen(ROUND);
@@ -86,6 +90,8 @@ proptest! {
             prop_assert!(!open || world.unreadable, "{record:?}");
             prop_assert!(record.unannounced.is_none());
         }
+        let gave_up = world.records.values().any(|record| record.harm.is_some());
+        prop_assert!(world.clusters == 1 || world.unreadable || gave_up, "{:?}", world.records);
     }
 
     #[test]
@@ -159,6 +165,79 @@ fn lost_answer_is_looked_for_and_never_repeated() {
     }
     assert_eq!(states(&model), [(RemedyKind::RunAgain, State::Healed)]);
     assert_eq!(model.world.borrow().calls.len(), 1);
+}
+
+/// Three runs in a row timed out on a full warehouse, and a person approved more clusters.
+fn widened() -> Model {
+    let model = Model::of(&with_clusters());
+    for _ in 0..3 {
+        model.happen(Event::Minutes(5));
+        model.happen(Event::RunFails);
+    }
+    model.happen(ROUND);
+    assert_eq!(states(&model), [(RemedyKind::WidenWarehouse, State::Proposed)]);
+    assert_eq!(model.world.borrow().clusters, 1);
+    for event in [Event::Approve(1), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 2);
+    model
+}
+
+#[test]
+fn more_clusters_are_taken_away_after_two_hours() {
+    let model = widened();
+    for event in [Event::Minutes(50), Event::RunSucceeds, ROUND, Event::Minutes(65), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 2, "not two hours yet");
+    for event in [Event::Minutes(5), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 1);
+    for event in [Event::Minutes(2), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::WidenWarehouse, State::Healed)]);
+}
+
+#[test]
+fn more_clusters_that_do_not_help_are_taken_away_at_once() {
+    let model = widened();
+    for event in [Event::Minutes(50), Event::RunFails, ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 1);
+    for event in [Event::Minutes(2), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model)[0], (RemedyKind::WidenWarehouse, State::Failed));
+}
+
+#[test]
+fn answer_that_is_lost_does_not_keep_the_clusters() {
+    let model = widened();
+    for event in [Event::Answers(Answer::Drops), Event::Minutes(120), ROUND, Event::Minutes(2), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 2);
+    for event in [Event::Answers(Answer::Deaf), Event::Minutes(2), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 1);
+}
+
+#[test]
+fn kill_switch_keeps_the_clusters_and_that_is_reported_as_harm() {
+    let model = widened();
+    model.happen(Event::Switch(true));
+    for _ in 0..3 {
+        model.happen(Event::Minutes(61));
+        model.happen(ROUND);
+    }
+    let world = model.world.borrow();
+    assert_eq!(world.clusters, 2);
+    assert!(world.records.values().any(|record| record.harm.is_some()), "{:?}", world.records);
 }
 
 #[test]

@@ -10,10 +10,10 @@ use super::observe::{
 };
 use crate::alarms::{Action, Alarm, failing, name};
 use crate::declared::DeclaredSchedule;
-use crate::plan::{Found, Plan, Wish, plan};
 use syncwatch::judge::CLOCK_SKEW_LIMIT;
 use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Channels;
+use syncwatch::registration::{Found, Plan, Wish, plan};
 use syncwatch::text::{grouped, minute_utc, named, words};
 
 /// Maximum age of a nightly round: a day of 25 hours, and an hour for the round.
@@ -330,10 +330,10 @@ mod tests {
     use crate::Error;
     use crate::doctor::observe::Configuration;
     use crate::doctor::{Diagnosis, State};
-    use crate::plan::OurSecret;
     use syncwatch::census::Webhook;
     use syncwatch::finding::Severity;
     use syncwatch::pipeline::{Channel, ChannelKind, PAGERDUTY};
+    use syncwatch::registration::OurSecret;
 
     const MAIL_ONLY: Channels = Channels(Vec::new());
 

@@ -9,8 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::alarms::{Action, Alarm, CloudWatch};
 use crate::declared::{Declared, DeclaredFunction, DeclaredSchedule};
-use crate::endpoint::Endpoint;
-use crate::plan::Found;
 use crate::{Error, Operator};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::queue::Queue;
@@ -21,6 +19,8 @@ use syncwatch::census;
 use syncwatch::data_checks::{Filter, filter_statement, filters};
 use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::{Channel, Class, Pipeline};
+use syncwatch::registration::Endpoint;
+use syncwatch::registration::Found;
 use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{Limits, Warehouse};
@@ -398,7 +398,12 @@ impl Deployed<'_> {
         let path = self.source.declared.intake().map_or("/", |(_, path)| path);
         let endpoint = Endpoint::parse(&self.source.intake_url().await?, path)?;
         let secret_name = self.setting(env::WEBHOOK_SECRET)?;
-        self.source.operator.registration_by(census, secret_name, endpoint).inspect().await
+        self.source
+            .operator
+            .registration_by(census, secret_name, endpoint)
+            .inspect()
+            .await
+            .map_err(Error::from)
     }
 
     async fn dead_letters(&self) -> Vec<(String, Probe<Option<u64>>)> {

@@ -8,6 +8,9 @@ use toml::Spanned;
 use super::{Text, Validation};
 use crate::pipeline::{DEFAULT_MIN_GAIN, Remedies, RemedyKind};
 
+/// The most clusters of a SQL warehouse (the vendor's SDK for Python, `WarehousesAPI.edit`).
+const MOST_CLUSTERS: u32 = 40;
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRemedies {
@@ -17,6 +20,7 @@ pub(super) struct RawRemedies {
     min_gain: Option<Text>,
     usd_per_hour: Option<Spanned<f64>>,
     usd_per_day: Option<Spanned<f64>>,
+    max_clusters: Option<Spanned<u32>>,
 }
 
 impl Validation {
@@ -44,7 +48,18 @@ impl Validation {
             }
             self.usd(&usd, "remedies.usd_per_day")
         });
-        Remedies { level, levels, min_gain, usd_per_hour, usd_per_day }
+        let max_clusters = raw.max_clusters.and_then(|clusters| self.clusters(&clusters));
+        Remedies { level, levels, min_gain, usd_per_hour, usd_per_day, max_clusters }
+    }
+
+    fn clusters(&mut self, clusters: &Spanned<u32>) -> Option<u32> {
+        let value = *clusters.get_ref();
+        let is_valid = (2..=MOST_CLUSTERS).contains(&value);
+        if !is_valid {
+            let remedy = format!("use 2 to {MOST_CLUSTERS}, or remove it so that none is added");
+            self.refuse(clusters, "remedies.max_clusters", format!("found {value}"), &remedy);
+        }
+        is_valid.then_some(value)
     }
 
     fn usd(&mut self, usd: &Spanned<f64>, key: &str) -> Option<f64> {

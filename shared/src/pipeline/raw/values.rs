@@ -56,8 +56,9 @@ words! {
         "email" => Email;
     Level: "off" => Off, "advise" => Advise, "act" => Act;
     RemedyKind: "wait" => Wait, "run-again" => RunAgain, "run-after-limit" => RunAfterLimit,
-        "start-warehouse" => StartWarehouse, "replay-dead-letters" => ReplayDeadLetters, "resume" => Resume,
-        "cancel-hung" => CancelHung;
+        "start-warehouse" => StartWarehouse, "widen-warehouse" => WidenWarehouse,
+        "replay-dead-letters" => ReplayDeadLetters, "resume" => Resume, "cancel-hung" => CancelHung,
+        "register-webhook" => RegisterWebhook, "recreate-view" => RecreateView;
     Mode: "alert" => Alert, "watch" => Watch, "off" => Off;
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;

@@ -200,7 +200,7 @@ fn more_records_than_waited_and_later_duplicates_are_harm() {
         let record = Record { run: Some(RunId(8)), proof: Some(Box::new(complete())), ..create_run() };
         let counts = Counts { updated: wrote, ..Counts::default() };
         let ours = Run { counts, ..run(8, RunStatus::Completed, 5) };
-        harm(&record, &Observed { sync: Ok(seen(vec![ours])), ..observed() })
+        harm(&record, &Observed { sync: Ok(seen(vec![ours])), ..observed() }, now())
     };
     assert_eq!((with(None), with(Some(30))), (None, None));
     assert!(with(Some(31)).unwrap().contains("31 records, but 30 waited"));
@@ -236,7 +236,7 @@ fn plan_that_rests_on_a_declaration_states_the_risk() {
     let effect = |unique: bool| {
         let mut pipeline = pipeline();
         pipeline.syncs[0].unique_external_id = unique;
-        match choose(&incident("run-due", "create", None), &pipeline, None, Some(now()), now()) {
+        match choose(&incident("run-due", "create", None), &pipeline, &observed(), now()) {
             Choice::Remedy(plan) => plan.effect,
             Choice::Person { why, .. } => panic!("{why}"),
         }

@@ -22,6 +22,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value as Json;
 use tokio::time::Instant;
@@ -48,6 +49,10 @@ const LONGEST_POLL: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const STATEMENTS: &str = "/api/2.0/sql/statements";
 const STATE: &str = "state of the warehouse";
+const HISTORY: &str = "/api/2.0/sql/history/queries";
+const QUEUED: &str = "queries that waited";
+/// The queries of one page of the history; the vendor allows less than 1,000.
+const QUERIES_READ: usize = 200;
 const WAREHOUSES: &str = "/api/2.0/sql/warehouses";
 
 /// One SQL warehouse. Clones share the connection pool and the token.
@@ -117,6 +122,23 @@ impl Databricks {
     pub async fn warehouse_state(&self) -> Result<WarehouseState, Error> {
         let read = self.read_warehouse(STATE).await;
         read.and_then(|warehouse| wire::warehouse_state(&warehouse)).map_err(|kind| kind.of(STATE))
+    }
+
+    /// Counts the queries since this instant that waited because the warehouse was full, among the newest
+    /// [`QUERIES_READ`]. Needs CAN MONITOR or CAN MANAGE to see those of other accounts.
+    pub async fn queued(&self, since: Timestamp) -> Result<usize, Error> {
+        let read = async {
+            // The path checks the id.
+            self.warehouse_path()?;
+            let query = vec![
+                ("filter_by.warehouse_ids", self.settings.warehouse_id.clone()),
+                ("filter_by.query_start_time_range.start_time_ms", since.as_millisecond().to_string()),
+                ("include_metrics", true.to_string()),
+                ("max_results", QUERIES_READ.to_string()),
+            ];
+            self.send(QUEUED, &Call { query, ..Call::get(HISTORY) }).await
+        };
+        read.await.map(|list| wire::queued(&list)).map_err(|kind: ErrorKind| kind.of(QUEUED))
     }
 
     /// Reads the warehouse in the API's JSON.

@@ -173,6 +173,16 @@ pub(super) fn warehouse_state(warehouse: &Json) -> Result<WarehouseState, ErrorK
     })
 }
 
+/// Counts the queries of a list that waited since the warehouse was full: `metrics.overloading_queue_start_timestamp` is
+/// there only for those (the vendor's SDK for Python, `QueryMetrics`).
+pub(super) fn queued(list: &Json) -> usize {
+    let queries = list.get("res").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let waited = |query: &&Json| {
+        query.pointer("/metrics/overloading_queue_start_timestamp").is_some_and(|at| !at.is_null())
+    };
+    queries.iter().filter(waited).count()
+}
+
 /// Returns whether an id is safe in a path.
 pub(super) fn is_plain(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')

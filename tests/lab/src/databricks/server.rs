@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Router, routing};
@@ -61,6 +61,8 @@ pub enum DatabricksFault {
     StartRefused,
     /// The caller may not edit the warehouse, until this is healed.
     EditRefused,
+    /// The warehouse is full: the history shows this many queries that waited, until this is healed.
+    Full { queries: u32 },
     /// The next statement fails, inside a 200.
     Fails {
         /// Such as `BAD_REQUEST`.
@@ -142,6 +144,8 @@ struct Books {
     starting: Option<u32>,
     power: Power,
     auto_starts: bool,
+    /// The queries that waited since the warehouse was full.
+    waited: u32,
     never_starts: bool,
     /// The calls that are refused: `start` and `edit`.
     refused: BTreeSet<&'static str>,
@@ -269,6 +273,7 @@ impl DatabricksServer {
             starting: None,
             power: Power::Running,
             auto_starts: true,
+            waited: 0,
             never_starts: false,
             refused: BTreeSet::new(),
             writes: Vec::new(),
@@ -296,6 +301,7 @@ impl DatabricksServer {
             .route("/api/2.0/sql/statements/{id}", routing::get(look))
             .route("/api/2.0/sql/statements/{id}/result/chunks/{index}", routing::get(result_chunk))
             .route("/api/2.0/sql/statements/{id}/cancel", routing::post(cancel))
+            .route("/api/2.0/sql/history/queries", routing::get(query_history))
             .route("/api/2.0/sql/warehouses", routing::get(list_warehouses))
             .route("/api/2.0/sql/warehouses/{id}", routing::get(show_warehouse))
             .route("/api/2.0/sql/warehouses/{id}/start", routing::post(start_warehouse))
@@ -370,6 +376,7 @@ impl DatabricksServer {
                 books.power = Power::Stopped { start: Duration::from_secs(start_s) };
             }
             DatabricksFault::NoAutoStart => books.auto_starts = false,
+            DatabricksFault::Full { queries } => books.waited = queries,
             DatabricksFault::NeverStarts => books.never_starts = true,
             DatabricksFault::StartRefused => drop(books.refused.insert("start")),
             DatabricksFault::EditRefused => drop(books.refused.insert("edit")),
@@ -399,6 +406,7 @@ impl DatabricksServer {
         books.starting = None;
         books.power = Power::Running;
         books.auto_starts = true;
+        books.waited = 0;
         books.never_starts = false;
         books.refused.clear();
         books.slow = Duration::ZERO;
@@ -736,6 +744,49 @@ async fn show_warehouse(
 ) -> Response {
     let refusal = shared.refusal(&headers).or_else(|| other_warehouse(&id));
     refusal.unwrap_or_else(|| answer(200, &shared.books().warehouse()))
+}
+
+/// The newest queries of the warehouse (`ListQueriesResponse` of the SDK): one that never waited, and those that did.
+async fn query_history(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> Response {
+    if let Some(refusal) = shared.refusal(&headers) {
+        return refusal;
+    }
+    let of = asked.get("filter_by.warehouse_ids").map(String::as_str);
+    if of.is_some_and(|id| id != WAREHOUSE_ID) {
+        return answer(200, &json!({ "has_next_page": false }));
+    }
+    let most = asked.get("max_results").map_or(Ok(100), |most| most.parse::<usize>());
+    let Some(most) = most.ok().filter(|most| *most < 1_000) else {
+        return refuse(400, "INVALID_PARAMETER_VALUE", "max_results must be less than 1000");
+    };
+    let with_metrics = asked.get("include_metrics").is_some_and(|wanted| wanted == "true");
+    let start =
+        asked.get("filter_by.query_start_time_range.start_time_ms").and_then(|ms| ms.parse::<i64>().ok());
+    let start = start.unwrap_or_default();
+    let query = |number: u32, waited: bool| {
+        let mut metrics =
+            json!({ "query_compilation_start_timestamp": start + 1_000, "total_time_ms": 2_000 });
+        if let (true, Some(metrics)) = (waited, metrics.as_object_mut()) {
+            metrics.insert("overloading_queue_start_timestamp".to_owned(), json!(start));
+        }
+        let mut query = json!({
+            "query_id": format!("query-{number}"),
+            "warehouse_id": WAREHOUSE_ID,
+            "status": "FINISHED",
+            "query_start_time_ms": start,
+        });
+        if let (true, Some(query)) = (with_metrics, query.as_object_mut()) {
+            query.insert("metrics".to_owned(), metrics);
+        }
+        query
+    };
+    let waited = shared.books().waited;
+    let all = (1..=waited).map(|number| query(number, true)).chain([query(0, false)]);
+    answer(200, &json!({ "has_next_page": false, "res": all.take(most).collect::<Vec<_>>() }))
 }
 
 /// Starts the warehouse. The empty answer only confirms the request; the state shows the result.

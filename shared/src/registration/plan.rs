@@ -5,28 +5,29 @@
 
 use std::fmt;
 
-use syncwatch::census::Webhook;
+use crate::census::Webhook;
 
 /// A request of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub enum Wish {
     /// Ensure that the webhook exists and its secret is stored.
     Register,
     Rotate,
 }
 
+/// Both sides of a registration as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Webhooks that post to our endpoint.
-    pub(crate) ours: Vec<Webhook>,
+    pub ours: Vec<Webhook>,
     /// Webhooks with our name that post elsewhere, perhaps to a former intake.
-    pub(crate) elsewhere: Vec<Webhook>,
-    pub(crate) secret: OurSecret,
+    pub elsewhere: Vec<Webhook>,
+    pub secret: OurSecret,
 }
 
 /// Content of our secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OurSecret {
+pub enum OurSecret {
     Empty,
     /// A value without a webhook id, stored by hand or by an older version.
     Unknown,
@@ -36,7 +37,7 @@ pub(crate) enum OurSecret {
 
 /// A decision, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// No webhook posts to our endpoint: create one and store its secret beside the current value.
     Create {
         keeps_previous: bool,
@@ -66,7 +67,7 @@ pub(crate) enum Plan {
 /// * one does, and we have no secret            => refuse: Census cannot show it again
 /// * one does, and ours may be another's        => refuse: its deliveries may all be refused
 /// * several do                                 => refuse: we cannot know whose secret we have
-pub(crate) fn plan(wish: Wish, found: &Found) -> Plan {
+pub fn plan(wish: Wish, found: &Found) -> Plan {
     let keeps_previous = found.secret != OurSecret::Empty;
     match (found.ours.as_slice(), wish) {
         ([], _) => Plan::Create { keeps_previous },
@@ -112,7 +113,8 @@ fn too_many(ids: &[u64]) -> String {
 }
 
 impl Plan {
-    pub(crate) fn is_nothing_to_do(&self) -> bool {
+    /// Returns whether both sides are right already.
+    pub fn is_nothing_to_do(&self) -> bool {
         matches!(self, Self::Keep { .. })
     }
 }
@@ -121,7 +123,7 @@ fn ids(webhooks: &[Webhook]) -> Vec<u64> {
     webhooks.iter().map(|webhook| webhook.id).collect()
 }
 
-pub(crate) fn listed(ids: &[u64]) -> String {
+pub(super) fn listed(ids: &[u64]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -160,7 +162,7 @@ impl fmt::Display for Plan {
 }
 
 /// Renders a note about a webhook with our name that posts elsewhere.
-pub(crate) fn note(elsewhere: &Webhook) -> String {
+pub fn note(elsewhere: &Webhook) -> String {
     format!(
         "Note: webhook {} ({}) posts to {}. Delete it in Census if that is no longer your intake.",
         elsewhere.id,
@@ -172,7 +174,7 @@ pub(crate) fn note(elsewhere: &Webhook) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncwatch::census::EVENTS;
+    use crate::census::EVENTS;
 
     fn webhook(id: u64, events: &[&str]) -> Webhook {
         Webhook {

@@ -4,15 +4,15 @@ use std::fmt;
 
 use reqwest::Url;
 
-use crate::error::Error;
+use super::Error;
 
 /// Address of the intake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint(Url);
+pub struct Endpoint(Url);
 
 impl Endpoint {
     /// Parses a URL with the intake's path: HTTPS, as Census requires, or HTTP to a lab on this machine.
-    pub(crate) fn parse(given: &str, path: &str) -> Result<Self, Error> {
+    pub fn parse(given: &str, path: &str) -> Result<Self, Error> {
         let not_https = || {
             Error::new(
                 format!("{given:?} is not an https URL without credentials and query"),
@@ -38,8 +38,14 @@ impl Endpoint {
         Err(Error::new(format!("the intake answers only under {path}"), format!("did you mean {url}?")))
     }
 
+    /// Reads an address that a registration stored.
+    pub fn stored(given: &str) -> Result<Self, Error> {
+        let path = Url::parse(given).map(|url| url.path().to_owned()).unwrap_or_default();
+        Self::parse(given, &path)
+    }
+
     /// Returns whether a webhook with this endpoint posts here: the intake also accepts a trailing slash.
-    pub(crate) fn is(&self, endpoint: &str) -> bool {
+    pub fn is(&self, endpoint: &str) -> bool {
         Url::parse(endpoint.trim().trim_end_matches('/')).is_ok_and(|url| url == self.0)
     }
 }

@@ -3,30 +3,99 @@
 //! The order is read, create, store, delete. Our secret is read before anything is created, so that a missing or
 //! denied one is reported before any change. A step that cannot be finished is undone, or reported.
 
-use secrecy::{ExposeSecret as _, SecretString};
-use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
-use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook, Writer};
+mod endpoint;
+mod plan;
 
-use super::endpoint::Endpoint;
-use super::error::Error;
-use super::plan::{Found, OurSecret, Plan, listed};
+use crate::aws::incidents::IncidentStore;
+use crate::aws::secrets::{SecretError, SecretStore, SecretValues};
+use crate::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook, Writer};
+use crate::remedy::WebhookSeen;
+use plan::listed;
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use endpoint::Endpoint;
+pub use plan::{Found, OurSecret, Plan, Wish, note, plan};
 
 /// Name of our webhooks at Census.
 const NAME: &str = "Syncwatch";
 
+/// The failure of a registration. It contains no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
+pub struct Error {
+    pub what: String,
+    /// The remedy, unless `what` includes it.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    fn plain(what: impl std::fmt::Display) -> Self {
+        Self { what: what.to_string(), hint: None }
+    }
+}
+
+impl From<census::Error> for Error {
+    fn from(error: census::Error) -> Self {
+        Self::plain(error)
+    }
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Aws(error) => Self::plain(error.by_person()),
+            other => Self::plain(other),
+        }
+    }
+}
+
 /// Clients and names of both sides of a registration.
 #[derive(Debug)]
-pub(super) struct Registration {
-    pub(super) census: census::Client,
-    pub(super) secrets: SecretStore,
-    pub(super) secret_name: String,
-    pub(super) endpoint: Endpoint,
-    pub(super) pipeline: String,
+pub struct Registration {
+    pub census: census::Client,
+    pub secrets: SecretStore,
+    pub secret_name: String,
+    pub endpoint: Endpoint,
+    pub pipeline: String,
 }
 
 impl Registration {
+    /// Takes our endpoint from the stored secret, which an earlier registration wrote there.
+    pub async fn stored_endpoint(
+        census: census::Client,
+        secrets: SecretStore,
+        secret_name: &str,
+        pipeline: &str,
+    ) -> Result<Self, Error> {
+        let values = secrets.read(secret_name).await?;
+        let endpoint = values.endpoint.as_deref().ok_or_else(|| {
+            Error::new(
+                format!("secret {secret_name} does not name our endpoint"),
+                "run `syncwatch webhook-register` with --rotate",
+            )
+        })?;
+        let endpoint = Endpoint::stored(endpoint)?;
+        let (secret_name, pipeline) = (secret_name.to_owned(), pipeline.to_owned());
+        Ok(Self { census, secrets, secret_name, endpoint, pipeline })
+    }
+
+    /// Reads both sides, as a remedy needs them; `store` has the deliveries.
+    pub async fn seen(&self, store: &IncidentStore) -> Result<WebhookSeen, Error> {
+        let found = self.inspect().await?;
+        let record = store.last_webhooks(&self.pipeline).await.map_err(Error::plain)?;
+        Ok(WebhookSeen {
+            ours: found.ours.iter().map(|webhook| webhook.id).collect(),
+            whole: plan(Wish::Register, &found).is_nothing_to_do(),
+            accepted_at: record.and_then(|record| record.accepted_at),
+        })
+    }
+
     /// Reads both sides.
-    pub(super) async fn inspect(&self) -> Result<Found, Error> {
+    pub async fn inspect(&self) -> Result<Found, Error> {
         let secret = match self.stored().await? {
             None => OurSecret::Empty,
             Some(values) => values.webhook_id.map_or(OurSecret::Unknown, OurSecret::Of),
@@ -39,7 +108,7 @@ impl Registration {
     }
 
     /// Carries out a plan or undoes it, and returns the result.
-    pub(super) async fn carry_out(&self, writer: &Writer, plan: &Plan) -> Result<String, Error> {
+    pub async fn carry_out(&self, writer: &Writer, plan: &Plan) -> Result<String, Error> {
         let secret_name = &self.secret_name;
         match plan {
             Plan::Keep { .. } => Ok("Nothing to do; nothing was changed.".to_owned()),
@@ -106,7 +175,8 @@ impl Registration {
             }
             Err(error) => return Err(error.into()),
         };
-        let values = SecretValues { previous, webhook_id: Some(id), ..SecretValues::only(secret) };
+        let endpoint = Some(self.endpoint.to_string());
+        let values = SecretValues { previous, webhook_id: Some(id), endpoint, ..SecretValues::only(secret) };
         let Err(why) = self.secrets.put(&self.secret_name, &values).await else { return Ok(id) };
         if self.is_stored(&values.current).await {
             // Stored; only the response was lost.
