@@ -17,10 +17,14 @@ use nightly_snapshot::{App, act};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::data_checks::object_name;
 use syncwatch::days::{bounds, day_of};
 use syncwatch::history::{CompletedRuns, History, Reads, silence_limits};
-use syncwatch::pipeline::Pipeline;
+use syncwatch::incident::IncidentKey;
+use syncwatch::observation::SyncId;
+use syncwatch::pipeline::{Pipeline, RemedyKind};
+use syncwatch::remedy::{Plan, Record, State as RemedyState, Target};
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::runtime::{Env, env};
 use syncwatch::sql::Statement;
@@ -885,4 +889,46 @@ async fn sync_that_succeeds_without_records_is_found_within_the_day() {
     night.stage.census.with_world(|world| empty.heal(world));
     night.stage.census.jump(SignedDuration::from_mins(30));
     assert_eq!(poll().await.0, ["resolved properties/silent-runs/properties-update"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_of_remedies_are_rows_of_the_audit_log() {
+    let night = Night::set().await;
+    let store = IncidentStore::new(
+        Sdk::for_endpoint(night.stage.aws.endpoint()).unwrap().dynamodb(),
+        "syncwatch-incidents",
+    );
+    let acted = night.now() - hours(3);
+    let plan = Plan {
+        kind: RemedyKind::Resume,
+        target: Target::Sync { key: "properties-update".to_owned(), id: SyncId(UPDATE), creates: false },
+        incident: IncidentKey::parse("properties/sync-paused/properties-update").unwrap(),
+        opened_at: acted - hours(1),
+        why: "paused".to_owned(),
+        effect: String::new(),
+        cost: String::new(),
+        undo: String::new(),
+        approvals: 1,
+    };
+    let proposed = Record::begin(plan.clone(), 1, acted);
+    let approved = proposed.approved("arn:aws:iam::123456789012:user/ada", acted).unwrap();
+    let mut healed = approved.to(RemedyState::Acting, "all gates are open", acted).unwrap();
+    healed.acted_at = Some(acted);
+    let healed = healed.to(RemedyState::Verifying, "accepted", acted).unwrap();
+    let healed = healed.to(RemedyState::Healed, "run 7 completed", acted + hours(1)).unwrap();
+    let waiting = Record::begin(Plan { kind: RemedyKind::Wait, ..plan }, 2, acted);
+    for record in [Record { version: 1, ..healed }, waiting] {
+        assert!(store.put_remedy("properties", &record, night.now()).await.unwrap());
+    }
+    let acts = async || -> Vec<String> {
+        night.log().await.into_iter().filter(|row| row.contains("remedy/")).collect()
+    };
+    night.run().await;
+    let [act] = &acts().await[..] else { panic!("one remedy acted: {:?}", acts().await) };
+    let parts =
+        ["properties-update", "resume", "healed", "3600", "run 7 completed", "approved by arn:aws:iam"];
+    assert!(parts.iter().all(|part| act.contains(part)), "{act}");
+    let before = acts().await;
+    night.run().await;
+    assert_eq!(acts().await, before, "written again, it is the same row");
 }

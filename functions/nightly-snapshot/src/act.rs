@@ -5,6 +5,7 @@ use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Error, Statement};
 
 use crate::plan::{Change, DayPlan};
+use crate::rows::RemedyRow;
 use crate::statements::Statements;
 
 /// Counts what was written, and keeps the error that ended the writes.
@@ -53,4 +54,16 @@ fn of_day<'a>(statements: &'a Statements<'_>, plan: &'a DayPlan) -> impl Iterato
     let updates = statements.update(plan.runs_to(Change::Update));
     let of_runs = inserts.chain(updates);
     of_runs.chain(statements.insert(day(Change::Insert))).chain(statements.update(day(Change::Update)))
+}
+
+/// Writes acts of remedies by their keys. Returns how many rows were sent.
+pub async fn write_remedies(
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    rows: &[RemedyRow],
+) -> Result<usize, Error> {
+    for statement in statements.update(rows).chain(statements.insert(rows)) {
+        asker.write(std::slice::from_ref(&statement)).await?;
+    }
+    Ok(rows.len())
 }

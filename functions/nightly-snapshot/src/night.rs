@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
@@ -31,6 +31,7 @@ use crate::days::{self, Concerned, Scope};
 use crate::missing::cut;
 use crate::observe;
 use crate::plan::{self, Change, DataLook, DayPlan, HistoryEnd, Observation, wants_data};
+use crate::rows::RemedyRow;
 use crate::statements::Statements;
 use crate::table;
 
@@ -38,6 +39,8 @@ use crate::table;
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 /// Limit for one statement. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
+/// Acts that changed within this span are written again: a week of failed nights loses none.
+const ACTS_WRITTEN: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// The most characters of the reasons for missing figures of the data in a finding.
 const WHY_CHARS: usize = 300;
 
@@ -223,6 +226,7 @@ async fn write_to(
         findings.extend(of_figures);
         history = read;
         usual_runs(asker, &site.pipeline, store, statements, &marks, now).await;
+        acts(asker, &site.pipeline, store, statements, now).await;
     }
     Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
@@ -298,6 +302,32 @@ async fn usual_runs(
     }
     if let Err(why) = usual {
         tracing::warn!(why, "usual runs not learnt");
+    }
+}
+
+/// Writes the acts of remedies that changed in the last days. What fails is written in the next night: the store keeps acts for
+/// three months.
+async fn acts(
+    asker: Asker<'_>,
+    pipeline: &Pipeline,
+    store: &IncidentStore,
+    statements: &Statements<'_>,
+    now: Timestamp,
+) {
+    let written = async {
+        let (records, unreadable) =
+            store.remedies(&pipeline.name).await.map_err(|error| error.to_string())?;
+        for error in unreadable {
+            tracing::warn!(%error, "act of a remedy not written");
+        }
+        let recent = records.iter().filter(|record| now.duration_since(record.since()) < ACTS_WRITTEN);
+        let rows: Vec<RemedyRow> =
+            recent.filter_map(|record| RemedyRow::of(record, &pipeline.name, &pipeline.time_zone)).collect();
+        act::write_remedies(asker, statements, &rows).await.map_err(|error| error.to_string())
+    };
+    match written.await {
+        Ok(rows) => tracing::info!(rows, "acts of remedies written"),
+        Err(error) => tracing::warn!(error, "acts of remedies not written"),
     }
 }
 

@@ -2,10 +2,17 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use syncwatch::columns;
+use syncwatch::days::day_of;
+use syncwatch::remedy::Record;
 use syncwatch::sql::{self, Columns, ParameterValue, Row as Answered, Unreadable};
 
-use crate::missing::Missing;
+use crate::missing::{Missing, cut};
+
+/// The longest name and the longest notes of the table, in characters.
+const NAME_CHARS: usize = 100;
+const NOTES_CHARS: usize = 2_000;
 
 /// The value of the column `executed_by`.
 pub const EXECUTED_BY: &str = "nightly-snapshot";
@@ -98,10 +105,73 @@ columns! {
     }
 }
 
+columns! {
+    /// One act of a remedy.
+    pub struct RemedyRow {
+        /// The key: `remedy/<pipeline>/<id>`.
+        audit_id: String,
+        pipeline: String,
+        @row_kind = "remedy",
+        /// The day of the act in the pipeline's zone.
+        snapshot_date: Date,
+        /// The target: the key of a sync, the name of a view, `warehouse`, `webhook` or `dead-letters`.
+        sync_name: Option<String>,
+        /// The kind of the remedy.
+        sync_type: Option<String>,
+        run_id: Option<String>,
+        /// The state of the remedy, such as `healed`.
+        status: Option<String>,
+        /// When it acted (UTC).
+        execution_timestamp: Timestamp,
+        /// From the act to its end; `None` while it is verified.
+        duration_seconds: Option<i64>,
+        @executed_by = "remedies",
+        /// The incident, the act, the last reason, harm, and the people who approved it.
+        notes: Option<String>,
+    }
+}
+
 impl DataFigures {
     /// Whether any figure is known.
     pub fn any(&self) -> bool {
         *self != Self::default()
+    }
+}
+
+impl RemedyRow {
+    /// Builds the row of an act; `None` for a remedy that has not acted.
+    pub fn of(record: &Record, pipeline: &str, zone: &TimeZone) -> Option<Self> {
+        let acted = record.acted_at?;
+        let ended = (!record.state.is_active()).then(|| record.since().duration_since(acted).as_secs());
+        let why = record.steps.last().map_or("", |step| step.why.as_str());
+        let mut notes = format!("{}: {}; {why}", record.plan.incident, record.plan.act());
+        if let Some(harm) = &record.harm {
+            notes.push_str(&format!("; harm: {harm}"));
+        }
+        let by: Vec<&str> = record.approvals.iter().map(|approval| approval.by.as_str()).collect();
+        if !by.is_empty() {
+            notes.push_str(&format!("; approved by {}", by.join(", ")));
+        }
+        Some(Self {
+            audit_id: format!("remedy/{pipeline}/{}", record.id),
+            pipeline: pipeline.to_owned(),
+            snapshot_date: day_of(acted, zone),
+            sync_name: Some(cut(record.plan.target.name(), NAME_CHARS)),
+            sync_type: Some(record.plan.kind.to_string()),
+            run_id: record.run.map(|run| run.to_string()),
+            status: Some(record.state.to_string()),
+            execution_timestamp: acted,
+            duration_seconds: ended,
+            notes: Some(cut(&notes, NOTES_CHARS)),
+        })
+    }
+}
+
+impl LogRow for RemedyRow {
+    const MOMENT_MATTERS: bool = true;
+
+    fn audit_id(&self) -> &str {
+        &self.audit_id
     }
 }
 
@@ -167,11 +237,12 @@ pub(crate) mod tests {
         ] {
             let words = sql.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
             let table: Vec<&str> = words.filter(|word| *word != "--" && *word != "PRIMARY").collect();
-            let (run, day) = (RunRow::names(""), DayRow::names(""));
+            let (run, day, remedy) = (RunRow::names(""), DayRow::names(""), RemedyRow::names(""));
             let of_table = |names: &[&str]| -> Vec<&str> {
                 table.iter().copied().filter(|column| names.contains(column)).collect()
             };
-            assert_eq!((run.len(), day.len()), (16, 24));
+            assert_eq!((run.len(), day.len(), remedy.len()), (16, 24, 12));
+            assert_eq!(of_table(&remedy), remedy);
             assert_eq!((of_table(&run), of_table(&day)), (run.clone(), day.clone()));
             assert!(table.iter().all(|column| run.contains(column) || day.contains(column)), "{table:?}");
         }
