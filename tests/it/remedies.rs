@@ -304,6 +304,23 @@ async fn missing_right_is_said_and_ends_the_tries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn warehouse_that_may_not_be_started_is_said() {
+    let message =
+        "The SQL warehouse is stopped. Start the warehouse and try again: WAREHOUSE_STOPPED".to_owned();
+    let engines = with_failed_run("act", Fault::Fail { sync: UPDATE, code: "X".to_owned(), message }).await;
+    let databricks = &engines.stage.warehouse.as_ref().unwrap().databricks;
+    databricks.inflict(DatabricksFault::Stopped { start_s: 60 });
+    databricks.inflict(DatabricksFault::StartRefused);
+    for _ in 0..40 {
+        heal(&engines).await;
+        engines.pass(4);
+    }
+    assert_eq!((databricks.writes().len(), triggered(&engines)), (2, 0), "the breaker opens after two");
+    let open = engines.incidents().await;
+    assert!(open.contains(&"open remedies-act/syncwatch".to_owned()), "{open:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[should_panic(expected = "1 full syncs were requested")]
 async fn full_sync_fails_the_test_in_which_it_is_requested() {
     let engines = Engines::at_noon().await;

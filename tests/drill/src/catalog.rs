@@ -33,6 +33,10 @@ const LAST_WRITER: (&str, &str) = (
 /// Properties that were deleted in the source stay in Salesforce, which is not what these drills are about.
 const DELETED_STAY: (&str, &str) = ("extra = 0,", "extra = 1000,");
 
+/// Remedies act, and ask.
+const REMEDIES: (&str, &str) =
+    ("# [remedies] act on open", "[remedies]\nlevel = \"act\"\n\n# [remedies] act on open");
+
 /// Every drill, in list order.
 pub const DRILLS: &[Drill] = &[
     Drill {
@@ -162,6 +166,40 @@ pub const DRILLS: &[Drill] = &[
                        differs, and by the declared one runs are late. Decide which of the two is right; here it is the \
                        file. Set the schedule back in Census.",
         anchors: &["schedule-drift", "run-due"],
+    },
+    Drill {
+        name: "a-question",
+        level: Level::Easy,
+        title: "Syncwatch asks for permission",
+        story: "It is a Tuesday, shortly after eight in Los Angeles. A colleague says: I stopped the updates yesterday for a test, \
+                and forgot to start them again.",
+        starts: "2026-11-24T16:07:00Z",
+        extent: SMALL,
+        edits: &[REMEDIES],
+        webhooks: false,
+        beats: &[Inflict(Trouble::Paused(Which::Update)), Live(30)],
+        causes: &[Cause::SyncPaused],
+        fixes: &[Fix::ApproveRemedy],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::FullSyncUpdate,
+                hurt: Hurt::Rewritten,
+                why: "a full sync writes every Salesforce record again, and the sync stays paused",
+            },
+            WrongFix {
+                fix: Fix::StopRemedies,
+                hurt: Hurt::TimeLost,
+                why: "nothing was done wrong, and now nothing heals by itself",
+            },
+        ],
+        hints: &[
+            "`look remedies` shows the question, and what happens if you say yes.",
+            "`look explain sync-paused`",
+        ],
+        model_answer: "The update sync is paused. Census does not say by whom, so Syncwatch never resumes it by itself: it \
+                       asks. Your colleague knows why it was paused and that the reason is gone, so approve it. The next \
+                       scheduled run takes what has queued up, and Syncwatch reports that it healed.",
+        anchors: &["sync-paused"],
     },
     Drill {
         name: "all-dark",
@@ -360,6 +398,36 @@ pub const DRILLS: &[Drill] = &[
         anchors: &["records-differ"],
     },
     Drill {
+        name: "without-a-bell",
+        level: Level::Medium,
+        title: "A question in the chat, and nothing else",
+        story: "It is a Tuesday morning. Every run completes. Someone has tidied the settings of the workspace in Census.",
+        starts: "2026-11-24T17:07:00Z",
+        extent: SMALL,
+        edits: &[REMEDIES],
+        webhooks: true,
+        beats: &[Live(40), Inflict(Trouble::WebhooksGone), Live(90)],
+        causes: &[Cause::WebhooksGone],
+        fixes: &[Fix::ApproveRemedy],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::RefuseRemedy,
+                hurt: Hurt::TimeLost,
+                why: "without the webhook a failed run is found minutes later, by the poll",
+            },
+            WrongFix {
+                fix: Fix::SilenceAll,
+                hurt: Hurt::Suppressed,
+                why: "it hides every alert, and the webhook is still gone",
+            },
+        ],
+        hints: &["`look remedies`: which act is proposed, and what does it replace?", "`look webhook`"],
+        model_answer: "The webhook was deleted in Census, so runs end without a delivery. Syncwatch proposes to create it \
+                       anew; `look webhook` shows that none posts to our endpoint, so nothing is replaced. Approve it: the \
+                       new secret is stored beside the old one, and the next run's delivery is accepted.",
+        anchors: &["webhooks-arrive"],
+    },
+    Drill {
         name: "shrinking",
         level: Level::Hard,
         title: "Half of the properties seem to be missing from Salesforce",
@@ -514,6 +582,65 @@ pub const DRILLS: &[Drill] = &[
                        A daily time in a local zone needs two changes a year in Census. A frequent schedule needs none: set \
                        every 30 minutes, in Census and in pipeline.toml.",
         anchors: &["schedule-drift", "run-due"],
+    },
+    Drill {
+        name: "no-question",
+        level: Level::Hard,
+        title: "It has always asked, and today it does not",
+        story: "It is a Tuesday morning after a release weekend. The owner of the syncs says that they may all run again.",
+        starts: "2026-11-24T16:07:00Z",
+        extent: SMALL,
+        edits: &[REMEDIES],
+        webhooks: false,
+        beats: &[Inflict(Trouble::SwitchedOff), Inflict(Trouble::Paused(Which::Update)), Live(40)],
+        causes: &[Cause::SyncPaused, Cause::RemediesStopped],
+        fixes: &[Fix::StartRemedies, Fix::ApproveRemedy],
+        wrong_fixes: &[WrongFix {
+            fix: Fix::FullSyncUpdate,
+            hurt: Hurt::Rewritten,
+            why: "a full sync writes every Salesforce record again, and the sync stays paused",
+        }],
+        hints: &[
+            "There are two things to find. One is in the mail.",
+            "`look remedies`: which gate holds the remedy, and who closed it?",
+        ],
+        model_answer: "The update sync is paused, and Syncwatch has a remedy for it that is held: the kill switch was turned on \
+                       for the release and never off. `look remedies` names who did that and why. The release is done, so \
+                       start the remedies again; then the question comes, and the owner has answered it already: approve.",
+        anchors: &["sync-paused", "remedies-act"],
+    },
+    Drill {
+        name: "another-question",
+        level: Level::Nasty,
+        title: "Syncwatch asks for permission, again",
+        story: "It is a Tuesday, before four in the morning. Note of the shift before you: creations are stopped until Salesforce \
+                tells the records apart again.",
+        starts: "2026-11-24T08:07:00Z",
+        extent: SMALL,
+        edits: &[REMEDIES],
+        webhooks: false,
+        beats: &[
+            Inflict(Trouble::Duplicates(30)),
+            Live(190),
+            Inflict(Trouble::Paused(Which::Create)),
+            Live(30),
+        ],
+        causes: &[Cause::SyncPaused, Cause::KeyNotUnique],
+        fixes: &[Fix::RefuseRemedy, Fix::UniqueKey, Fix::MergeDuplicates, Fix::ResumeCreate],
+        wrong_fixes: &[WrongFix {
+            fix: Fix::ApproveRemedy,
+            hurt: Hurt::Duplicated,
+            why: "the create sync runs again while Salesforce still takes the same record twice",
+        }],
+        hints: &[
+            "Two people must approve this one. Why?",
+            "A pause is often part of a repair in progress: `look explain sync-paused`, `look explain duplicates`",
+        ],
+        model_answer: "The create sync was paused on purpose: the sync key is no longer unique in Salesforce, so each run creates \
+                       records twice. Syncwatch sees a pause and asks; it cannot know the reason, and two people would have \
+                       to say yes. Refuse, so that it leaves the incident to people for a day. Then make the key unique, \
+                       delete the newer duplicates, and resume the sync yourself.",
+        anchors: &["sync-paused", "duplicates"],
     },
     Drill {
         name: "late-news",

@@ -70,6 +70,7 @@ choices! {
         TimesView = "times-view", "the update view compares times, so it never selects some changes";
         BulkChange = "bulk-change", "the source changed in bulk; the queues will clear on their own";
         WarehouseDown = "warehouse-down", "the warehouse does not answer";
+        RemediesStopped = "remedies-stopped", "the kill switch of Syncwatch's remedies is on";
     }
 }
 
@@ -103,6 +104,10 @@ choices! {
         ResumeCopy = "resume-copy", "resume the Fivetran connector that copies Salesforce";
         NewNormal = "new-normal", "confirm the new level with the owner of the source, and mark it: syncwatch mark INCIDENT new-normal";
         LoosenLimits = "loosen-limits", "raise the limits in pipeline.toml until nothing is unhealthy";
+        ApproveRemedy = "approve-remedy", "approve what Syncwatch proposes: syncwatch remedies approve ID";
+        RefuseRemedy = "refuse-remedy", "refuse what Syncwatch proposes: syncwatch remedies refuse ID";
+        StopRemedies = "stop-remedies", "turn the kill switch on: syncwatch remedies stop";
+        StartRemedies = "start-remedies", "turn the kill switch off: syncwatch remedies start";
         SilenceAll = "silence-all", "silence everything for a day: syncwatch silence add";
     }
 }
@@ -205,6 +210,8 @@ pub enum Trouble {
     HandEdits(usize),
     /// The update view compares times, and this loses so many changes.
     TimesView(usize),
+    /// A person left the kill switch of the remedies on.
+    SwitchedOff,
 }
 
 impl Trouble {
@@ -231,7 +238,14 @@ impl Trouble {
             Self::NewBusiness => Fix::NewNormal,
             Self::HandEdits(_) => Fix::TouchSource,
             Self::TimesView(_) => Fix::RepairUpdateView,
+            Self::SwitchedOff => Fix::StartRemedies,
         }
+    }
+
+    /// Whether Syncwatch proposes a remedy that ends it.
+    #[must_use]
+    pub fn has_remedy(self) -> bool {
+        matches!(self, Self::Paused(_) | Self::WebhooksGone)
     }
 }
 

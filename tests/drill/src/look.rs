@@ -21,6 +21,7 @@ pub(crate) const LOOKS: &str = "\
   look config              the declared pipeline   (syncwatch check-config)
   look reconcile [--explain | --key KEY] compare every record (syncwatch reconcile)
   look baseline            changes since the definition was accepted (syncwatch baseline diff)
+  look remedies            what Syncwatch proposes and does (syncwatch remedies list)
   look validate [CHECK]    run the data checks now (the function daily-validation)
   look sql SELECT ...      query the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
   look census PATH         query the Census API, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
@@ -53,6 +54,7 @@ impl Scene {
             ("baseline", _) => {
                 Ok(shortened(self.operate(&["baseline", "diff"]).await?.0.lines().map(str::to_owned)))
             }
+            ("remedies", _) => Ok(self.operate(&["remedies", "list"]).await?.0),
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,
             ("sql", "") => {

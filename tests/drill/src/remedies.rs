@@ -1,9 +1,10 @@
 //! The effect of each step on the lab's world, good or bad.
 
 use anyhow::{Context as _, Result};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use syncwatch::data_checks::Rule;
+use syncwatch::remedy::{Record, State, Stop};
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule};
 use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
 
@@ -12,6 +13,8 @@ use crate::scene::Scene;
 
 /// The duration of a step in minutes. A run that is started by hand has ended by then.
 const STEP: i64 = 6;
+/// The time until a remedy that was approved has acted and a run of each sync has ended, in minutes.
+const UNTIL_A_RUN: i64 = 40;
 /// The time until a vendor recovers, in minutes.
 const VENDOR: i64 = 60;
 
@@ -36,6 +39,7 @@ impl Scene {
             Trouble::HandEdits(count) => {
                 self.with_data(|data| data.inflict(PropertyFault::HandEdits { count }))?;
             }
+            Trouble::SwitchedOff => self.switch(true).await?,
             Trouble::WebhooksGone => self.census.with_world(syncwatch_lab::census::World::delete_webhooks),
             _ => {}
         }
@@ -72,6 +76,19 @@ impl Scene {
             Fix::TouchSource => self.with_data(PropertyWorld::touch_wrong)?,
             Fix::NewNormal => self.mark_new_normal().await?,
             Fix::LoosenLimits => self.loosen_limits(),
+            Fix::ApproveRemedy => {
+                self.answer(|remedy, now| {
+                    let people = (0..remedy.plan.approvals.max(1)).map(|person| format!("trainee {person}"));
+                    people.into_iter().try_fold(remedy, |remedy, by| remedy.approved(&by, now))
+                })
+                .await?;
+                self.live(UNTIL_A_RUN).await?;
+                self.forget_healed();
+            }
+            Fix::RefuseRemedy => {
+                self.answer(|remedy, now| remedy.refused("trainee", "it was paused on purpose", now)).await?;
+            }
+            Fix::StopRemedies | Fix::StartRemedies => self.switch(fix == Fix::StopRemedies).await?,
             Fix::SilenceAll => {
                 let who = ["silence", "add", "--owner", "trainee", "--reason", "drill", "--for", "24h"];
                 self.operate(&who).await.map(drop)?;
@@ -94,6 +111,42 @@ impl Scene {
             self.heal(trouble)?;
         }
         self.live(STEP).await
+    }
+
+    /// Answers the proposal of a remedy, if there is one. An answer that it does not take has no effect.
+    async fn answer(&self, answer: impl Fn(Record, Timestamp) -> Result<Record, String>) -> Result<()> {
+        let (store, now) = (self.store()?, self.now());
+        let (remedies, _) = store.remedies(&self.pipeline.name).await?;
+        for remedy in remedies.into_iter().filter(|remedy| remedy.state == State::Proposed) {
+            if let Ok(answered) = answer(remedy, now) {
+                // Each change is stored as a version of its own; here they are one.
+                let before = answered.approvals.len().max(1) as u64;
+                let answered = Record { version: answered.version - before + 1, ..answered };
+                store.put_remedy(&self.pipeline.name, &answered, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the kill switch of all remedies on or off.
+    async fn switch(&self, on: bool) -> Result<()> {
+        let (by, why) = ("a colleague".to_owned(), "release weekend".to_owned());
+        let stop = Stop { kind: None, by, at: self.now(), why };
+        Ok(self.store()?.put_stop(&self.pipeline.name, &stop, on).await?)
+    }
+
+    /// Ends the faults that a remedy ended.
+    fn forget_healed(&mut self) {
+        let is_paused = |which: Which| {
+            self.census.with_world(|world| world.sync(which.id()).is_some_and(|sync| sync.paused))
+        };
+        let has_webhook = self.census.with_world(|world| !world.webhooks().is_empty());
+        let left = self.troubles.iter().copied().filter(|trouble| match trouble {
+            Trouble::Paused(which) => is_paused(*which),
+            Trouble::WebhooksGone => !has_webhook,
+            _ => true,
+        });
+        self.troubles = left.collect();
     }
 
     fn heal(&mut self, trouble: Trouble) -> Result<()> {

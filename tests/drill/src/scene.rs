@@ -17,7 +17,7 @@ use syncwatch::history::{UsualRuns, run_days, silence_limits};
 use syncwatch::incident::{Incident, State};
 use syncwatch::observation::SyncId;
 use syncwatch::observe::definition::read_declared_views;
-use syncwatch::pipeline::Pipeline;
+use syncwatch::pipeline::{Level, Pipeline};
 use syncwatch::runtime::{Env, Site};
 use syncwatch::silence::{Silence, covering};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
@@ -217,6 +217,10 @@ impl Scene {
                 function.run(json!({ "task": "audit" }), self.now()).await?;
             }
             self.poll().await?;
+            if self.pipeline.remedies.level == Level::Act {
+                let function = remedies::App::new(self.site()?)?;
+                function.run(json!({ "task": "heal" }), self.now()).await?;
+            }
         }
         self.note_harm().await
     }
@@ -368,7 +372,7 @@ impl Scene {
         Ok(live)
     }
 
-    fn store(&self) -> Result<IncidentStore> {
+    pub(crate) fn store(&self) -> Result<IncidentStore> {
         let incidents_table = self.table.resource_name(&ResourceId::table("incidents"))?;
         Ok(IncidentStore::new(self.sdk()?.dynamodb(), incidents_table))
     }
