@@ -15,6 +15,7 @@ use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::marks::MarkVerdict;
 use syncwatch::pipeline::RemedyKind;
+use syncwatch::report::Week;
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -34,6 +35,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "expectations",
             "advise",
             "scoreboard",
+            "report",
             "reconcile",
             "baseline",
             "remedies",
@@ -108,6 +110,12 @@ pub enum Command {
     },
     /// Show the success metrics of the pipeline against their goals
     Scoreboard,
+    /// Show the digest of a week
+    Report {
+        /// Week from Monday to Sunday, such as 2026-W48 [default: the last one that has ended]
+        #[arg(long, value_parser = week)]
+        week: Option<Week>,
+    },
     /// Compare every record of both sides, and show why they differ
     Reconcile(Comparison),
     /// Show, compare or accept the definition of syncs, tables and views
@@ -516,6 +524,10 @@ fn day(text: &str) -> Result<Date, String> {
     text.trim().parse().map_err(|_| "expected a day, such as 2026-11-20".to_owned())
 }
 
+fn week(text: &str) -> Result<Week, String> {
+    Week::parse(text.trim()).ok_or_else(|| "expected a week, such as 2026-W48".to_owned())
+}
+
 fn incident_key(text: &str) -> Result<IncidentKey, String> {
     IncidentKey::parse(text.trim()).ok_or_else(|| format!("expected {KEY}"))
 }
@@ -651,6 +663,8 @@ mod tests {
         let table = [
             ("status", Command::Status),
             ("incidents", Command::Incidents),
+            ("report", Command::Report { week: None }),
+            ("report --week 2026-W48", Command::Report { week: Week::parse("2026-W48") }),
             ("runs properties-create", runs(10)),
             ("runs --last=100 properties-create", runs(100)),
             ("check-config", config(None)),

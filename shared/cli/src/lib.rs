@@ -28,6 +28,7 @@ pub mod progress;
 pub mod reconcile;
 mod registration;
 pub mod remedies;
+mod report;
 pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
@@ -235,6 +236,7 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Report { week } => Ok(Answer::done(&self.report(*week).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
             Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,

@@ -1205,6 +1205,7 @@ fn readme_json_shapes_match_the_answers() {
             "expectations" => is::<expectations::ExpectationList>(example),
             "advise" => is::<advise::AdviceList>(example),
             "scoreboard" => is::<scoreboard::Scores>(example),
+            "report --week" => is::<syncwatch::report::Digest>(example),
             "reconcile" => is::<reconcile::Compared>(example),
             "reconcile --key" => is::<reconcile::ComparedKey>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
@@ -1229,7 +1230,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 26);
+    assert_eq!(examples.len(), 27);
 }
 
 #[tokio::test]

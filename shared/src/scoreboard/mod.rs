@@ -34,7 +34,7 @@ pub use days::Window;
 pub use ready::{Lack, Missing, READY_DAYS, ReadyState, ScoreRow};
 pub use records::{Alert, Gap, Kept, LagSample, Manual, Mark, MarkVerdict, Notice, Records, Source};
 pub use show::table;
-pub use stored::{DAYS, Stored};
+pub use stored::{DAYS, KEPT_DAYS, Stored};
 pub use value::{Bound, Goal, Value};
 
 /// The weeks of a trend.
@@ -282,7 +282,8 @@ impl Reading {
         self.reason.as_ref().is_some_and(|reason| *reason != Reason::NoAlert)
     }
 
-    fn outcome(&self, goal: Option<Goal>) -> Outcome {
+    /// Returns whether the reading meets this goal.
+    pub fn outcome(&self, goal: Option<Goal>) -> Outcome {
         match (goal, self.value, &self.reason) {
             (None, ..) => Outcome::NoGoal,
             (Some(goal), Some(value), _) if goal.is_met_by(value) => Outcome::Met,
