@@ -40,11 +40,11 @@ async fn week() -> Stage {
     let world = World::seed_pipeline(start, 11).carrying(properties);
     let stage = Stage::set(world, LabClock::set_to(start), Schedules::None).await.unwrap();
     let changed = [(env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url())];
-    let site = |function| {
-        stage.deployment.site(function, pipeline(), stage.mail.url(), &changed).unwrap()
-    };
-    let (watcher, snapshot) =
-        (schedule_verification::App(site("schedule-verification")), nightly_snapshot::App(site("nightly-snapshot")));
+    let site = |function| stage.deployment.site(function, pipeline(), stage.mail.url(), &changed).unwrap();
+    let (watcher, snapshot) = (
+        schedule_verification::App(site("schedule-verification")),
+        nightly_snapshot::App(site("nightly-snapshot")),
+    );
     let now = || stage.census.clock().now();
     for night in 0..4 {
         snapshot.run(json!({ "task": "snapshot" }), now()).await.unwrap();
@@ -85,8 +85,12 @@ async fn digest_of_a_week_is_sent_once_and_printed_again() {
     let sent = send(&stage, at(MONDAY), databricks).await;
     assert_eq!((&sent["report"], &sent["sent"]), (&json!("digest/2026-W48"), &json!(true)), "{sent}");
     let lines = sent["digest"]["lines"].as_array().unwrap();
-    let line = |topic: &str| lines.iter().find(|line| line["topic"] == topic).unwrap()["text"].as_str().unwrap();
-    assert!(line("alerts").contains("1 healed by itself. properties-update, failed run (Fri 27 Nov"), "{sent}");
+    let line =
+        |topic: &str| lines.iter().find(|line| line["topic"] == topic).unwrap()["text"].as_str().unwrap();
+    assert!(
+        line("alerts").contains("1 healed by itself. failed run of properties-update (Fri 27 Nov"),
+        "{sent}"
+    );
     // The lab has no history from before Thursday.
     assert!(line("scoreboard").contains("Successful runs (no row of 2026-11-23)"), "{sent}");
     // Retried, and on the next day.

@@ -476,4 +476,4 @@ fn contacts(pipeline: &Pipeline, owner: Option<&Contact>) -> Vec<Contact> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

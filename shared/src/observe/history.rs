@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::history::{History, Reads};
+use crate::history::{History, ObjectDay, Reads};
 use crate::pipeline::Snapshot;
 use crate::sql::{Answer, BadName, Dialect, Error as SqlError, Statement};
 
@@ -23,9 +23,27 @@ pub async fn history(
     dialect: Dialect,
     (from, to): (Date, Date),
 ) -> Result<History, Error> {
-    let reads = Reads::new(pipeline, &snapshot.audit_log, dialect)?
-        .with_objects(snapshot.reconciliation_log.as_deref(), dialect)?;
+    let reads = reads(pipeline, snapshot, dialect)?;
     let days = ask(&reads.days(from, to)).await?;
     let syncs = ask(&reads.syncs(from, to)).await?;
     Ok(History::read(&days, &syncs))
+}
+
+/// Reads how objects compared on the days of a span, both ends included; empty without a log of objects.
+pub async fn object_days(
+    ask: impl AsyncFn(&Statement) -> Result<Answer, SqlError>,
+    pipeline: &str,
+    snapshot: &Snapshot,
+    dialect: Dialect,
+    (from, to): (Date, Date),
+) -> Result<Vec<ObjectDay>, Error> {
+    match reads(pipeline, snapshot, dialect)?.object_days(from, to) {
+        Some(statement) => Ok(ObjectDay::read(&ask(&statement).await?)),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn reads<'p>(pipeline: &'p str, snapshot: &Snapshot, dialect: Dialect) -> Result<Reads<'p>, BadName> {
+    Reads::new(pipeline, &snapshot.audit_log, dialect)?
+        .with_objects(snapshot.reconciliation_log.as_deref(), dialect)
 }

@@ -69,13 +69,13 @@ impl<'i> Alerted<'i> {
         Self { incident, episode, ending, has_act: acknowledged || approved || marked }
     }
 
-    /// The name of what failed, such as `properties-update, failed run`.
+    /// The name of what failed, such as `failed run of properties-update`.
     pub(super) fn name(&self) -> String {
         name(self.incident)
     }
 }
 
-/// The name of what an incident is about, such as `properties-update, failed run`.
+/// The name of what an incident is about, such as `failed run of properties-update`.
 pub(super) fn name(incident: &Incident) -> String {
-    format!("{}, {}", incident.key.subject, incident.key.check.title())
+    format!("{} of {}", incident.key.check.title(), incident.key.subject)
 }

@@ -14,7 +14,7 @@ use crate::judge::unusual::{forecasts, unusual_days};
 use crate::marks::{Exceptions, check_of};
 use crate::pipeline::Pipeline;
 use crate::remedy::{self, Record, command, score};
-use crate::scoreboard::{KEPT_DAYS, Outcome, Reading, ReadyState, Score, Scoreboard, Value};
+use crate::scoreboard::{Outcome, Reading, ReadyState, Score, Scoreboard, Value};
 use crate::silence::Tally;
 use crate::text::{bounded, counted, named, words};
 
@@ -110,7 +110,7 @@ impl Digest {
             Ok(board) => goals(&board.metrics),
             Err(_) => "scoreboard unknown".to_owned(),
         };
-        let raised = match span.incidents_unknown() {
+        let raised = match inputs.alerts_unknown(from, now) {
             Some(_) => "alerts unknown".to_owned(),
             None => counted(alerts.iter().filter(|alert| span.is_new(alert)).count(), "alert"),
         };
@@ -172,12 +172,6 @@ impl Span<'_> {
         Ok(Scoreboard::of_day(self.pipeline, records, self.week.sunday(), self.now))
     }
 
-    fn incidents_unknown(&self) -> Option<String> {
-        let kept = self.now - SignedDuration::from_hours(24 * KEPT_DAYS);
-        let expired = || format!("ended incidents are kept for {KEPT_DAYS} days");
-        self.inputs.stored.unread_incidents.clone().or_else(|| (self.from < kept).then(expired))
-    }
-
     fn is_new(&self, alert: &Alerted<'_>) -> bool {
         alert.episode.told_at >= self.from
     }
@@ -188,7 +182,7 @@ impl Span<'_> {
 
     /// The alerts of the week, and how they ended.
     fn alerts(&self, alerts: &[Alerted<'_>]) -> Option<String> {
-        if let Some(why) = self.incidents_unknown() {
+        if let Some(why) = self.inputs.alerts_unknown(self.from, self.now) {
             return Some(format!("unknown: {why}"));
         }
         if alerts.is_empty() {
@@ -227,7 +221,7 @@ impl Span<'_> {
 
     /// The new alerts on which no act of a person or a remedy is recorded.
     fn not_acted_on(&self, alerts: &[Alerted<'_>]) -> Option<String> {
-        if self.incidents_unknown().is_some() {
+        if self.inputs.alerts_unknown(self.from, self.now).is_some() {
             return None;
         }
         let new: Vec<_> = alerts.iter().filter(|alert| self.is_new(alert)).collect();
@@ -314,7 +308,7 @@ impl Span<'_> {
         }
         if asked > 0 {
             parts.push(format!(
-                "{} asked for: {approved} given, {refused} refused, {expired} expired",
+                "{} asked for ({approved} given, {refused} refused, {expired} expired)",
                 counted(asked, "approval")
             ));
         }

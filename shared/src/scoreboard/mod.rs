@@ -206,6 +206,8 @@ pub enum Outcome {
     Met,
 }
 
+crate::finding::show_as_stored!(Outcome);
+
 /// A metric over some days.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
@@ -268,6 +270,18 @@ impl Scoreboard {
         let ready = ReadyState::of(&metrics, records.scores.as_deref(), day);
         let time_zone = zone.iana_name().map(str::to_owned);
         Self { pipeline: pipeline.to_owned(), day, time_zone, metrics, ready }
+    }
+
+    /// Reads all metrics over any span of days, both ends included.
+    pub fn over(
+        records: &Records,
+        goals: &Goals,
+        zone: &TimeZone,
+        (from, to): (Date, Date),
+    ) -> Vec<(Metric, Reading)> {
+        let measurer = measure::Measurer::new(records, goals, zone);
+        let read = |metric: &Metric| (*metric, measurer.read(*metric, Window { from, to }));
+        Metric::ALL.iter().map(read).collect()
     }
 
     /// Returns the rows to record for its day: one for each metric.
