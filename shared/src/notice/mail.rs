@@ -38,7 +38,9 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline) -> String {
     let layouts = spaced.chain(kept.map(|(chars, figures)| (chars, figures, false)));
     let mut texts =
         layouts.map(|(chars, figures, spaced)| whole(body, pipeline, chars, figures).text(spaced));
-    let fits = |text: &String| text.lines().count() <= LINES;
+    // A report is read in daylight, and each of its lines matters.
+    let most = if body.kind == NoticeKind::Report { 2 * LINES } else { LINES };
+    let fits = |text: &String| text.lines().count() <= most;
     texts.find(fits).unwrap_or_else(|| cut(&body.title, WIDTH))
 }
 
@@ -62,7 +64,12 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
     let next = body.next_attempt.as_ref().map(|next| format!("Next run: {next}"));
     let consequence = body.consequence.as_deref().map(short).unwrap_or_default();
     mail.section("IMPACT", consequence.into_iter().chain(next).collect::<Vec<_>>());
-    mail.section(if is_report { "REPORT" } else { "EVIDENCE" }, evidence(&body.figures, figures));
+    if is_report {
+        let line = |figure: &Figure| hanging(&format!("{}: {}", figure.name, figure.text()));
+        mail.section("REPORT", body.figures.iter().take(figures).flat_map(line));
+    } else {
+        mail.section("EVIDENCE", evidence(&body.figures, figures));
+    }
     let steps = |mail: &mut Mail| mail.section("WHAT TO DO", steps(body, chars));
     match body.kind {
         NoticeKind::Resolved => mail.section("WHAT TO DO", vec!["Nothing.".to_owned()]),

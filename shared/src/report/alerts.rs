@@ -22,7 +22,7 @@ pub(super) struct Alerted<'i> {
     pub(super) episode: Episode,
     pub(super) ending: Ending,
     /// Whether a person acknowledged or marked it, or approved a remedy of it.
-    pub(super) has_act: bool,
+    has_act: bool,
 }
 
 /// Returns the alerts that were open at some time of a span, the most severe first. Records from `until` on do not change them,
@@ -67,6 +67,11 @@ impl<'i> Alerted<'i> {
             Some(_) => Ending::ByItself,
         };
         Self { incident, episode, ending, has_act: acknowledged || approved || marked }
+    }
+
+    /// Whether no act of a person is recorded on it, and no remedy healed it.
+    pub(super) fn is_not_acted_on(&self) -> bool {
+        !self.has_act && self.ending != Ending::ByRemedy
     }
 
     /// The name of what failed, such as `failed run of properties-update`.

@@ -225,8 +225,7 @@ impl Span<'_> {
             return None;
         }
         let new: Vec<_> = alerts.iter().filter(|alert| self.is_new(alert)).collect();
-        let without: Vec<_> =
-            new.iter().filter(|alert| !alert.has_act && alert.ending != Ending::ByRemedy).collect();
+        let without: Vec<_> = new.iter().filter(|alert| alert.is_not_acted_on()).collect();
         let why = [&self.inputs.stored.unread_marks, &self.inputs.stored.unread_remedies];
         let unknown = why.into_iter().flatten().next();
         let unknown = unknown.map_or(String::new(), |why| format!("; not all acts are known: {why}"));

@@ -272,7 +272,7 @@ fn improvements(
     advice: &Result<Vec<String>, String>,
 ) -> Vec<String> {
     let mut without: BTreeMap<String, usize> = BTreeMap::new();
-    for alert in new.iter().filter(|alert| !alert.has_act && alert.ending != Ending::ByRemedy) {
+    for alert in new.iter().filter(|alert| alert.is_not_acted_on()) {
         *without.entry(alert.name()).or_default() += 1;
     }
     let repeated = without.into_iter().filter(|(_, times)| *times >= REPEATED);

@@ -145,7 +145,7 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
                 figure("needs a person", "nothing"),
             ],
             cause: "Sent once a week. `syncwatch report --week 2026-W48` prints it again".to_owned(),
-            resolved_at: Some("2026-11-30T08:00:00Z".parse().unwrap()),
+            resolved_at: Some("2026-11-24T13:12:30Z".parse().unwrap()),
             runbook: Some("https://example.com/runbook.md#digest".to_owned()),
             check: "digest".to_owned(),
             ..without_incident(notice)

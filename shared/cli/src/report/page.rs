@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use plotters::prelude::{
     ChartBuilder, Circle, Color as _, IntoDrawingArea as _, LineSeries, RGBColor, SVGBackend,
@@ -69,7 +70,7 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
     });
     environment
         .add_template("monthly.html", PAGE)
-        .and_then(|()| environment.get_template("monthly.html")?.render(&values))
+        .and_then(|()| environment.get_template("monthly.html")?.render(Serde(&values)))
         .map_err(|error| Error::plain(format!("cannot render the page: {error}")))
 }
 

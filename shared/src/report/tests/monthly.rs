@@ -17,6 +17,13 @@ fn now() -> jiff::Timestamp {
     at("2026-12-07T16:00:00Z")
 }
 
+/// Everything is recorded until now, and nothing happened.
+fn quiet_november() -> Inputs {
+    let mut inputs = quiet(november().end());
+    inputs.stored.by_hand.as_mut().unwrap().until = now();
+    inputs
+}
+
 fn of(inputs: &Inputs) -> Monthly {
     Monthly::of(inputs, &Ok(Vec::new()), &Ok(Vec::new()), &pipeline(), november(), now())
 }
@@ -63,7 +70,7 @@ fn month_is_named_and_has_its_weeks_and_hours() {
 
 #[test]
 fn eventful_month_reads_well() {
-    let mut inputs = quiet(november().end());
+    let mut inputs = quiet_november();
     let failed = |number: i64| {
         let began = at("2026-11-10T10:00:00Z") + SignedDuration::from_hours(50 * number);
         let key = "properties/run-failed/properties-update";
@@ -96,7 +103,7 @@ fn eventful_month_reads_well() {
 
 #[test]
 fn missing_records_of_a_month_are_unknown_with_their_reason() {
-    let quiet = || quiet(november().end());
+    let quiet = quiet_november;
     let whole = of(&quiet());
     assert_eq!(whole.recorded, "30 of 30 days recorded");
     assert!(whole.metrics.iter().all(|metric| metric.outcome != Outcome::Unknown), "{:?}", whole.metrics);
@@ -163,7 +170,7 @@ proptest! {
     fn figures_of_a_month_equal_those_of_its_rows(
         rows in prop::collection::vec(prop::option::of((0_u64..60, 0_u64..9, 0_u32..500, 1_u32..900)), 30),
     ) {
-        let mut inputs = quiet(november().end());
+        let mut inputs = quiet_november();
         let history = inputs.history.as_mut().unwrap();
         let there = |day: jiff::civil::Date| day.month() != 11 || rows[usize::try_from(day.day()).unwrap() - 1].is_some();
         history.days.retain(|row| there(row.day));
