@@ -10,7 +10,7 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
 use syncwatch_cli::{Command, Operator};
 use syncwatch_lab::aws::Schedules;
-use syncwatch_lab::census::{Fault, World};
+use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::{Pace, PropertyWorld};
 use syncwatch_lab::stage::Stage;
@@ -39,6 +39,8 @@ async fn week() -> Stage {
     let properties = PropertyWorld::with(start, 11, 800, 790, 10).at_pace(Pace::OF_SEED);
     let world = World::seed_pipeline(start, 11).carrying(properties);
     let stage = Stage::set(world, LabClock::set_to(start), Schedules::None).await.unwrap();
+    // The deployed worker uses the machine's clock.
+    stage.census.break_door(HttpFault::WebhooksLost);
     let changed = [(env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url())];
     let site = |function| stage.deployment.site(function, pipeline(), stage.mail.url(), &changed).unwrap();
     let (watcher, snapshot) = (

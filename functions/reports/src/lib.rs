@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-use std::time::Duration;
+mod observe;
 
 use anyhow::bail;
 use jiff::Timestamp;
@@ -8,14 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::aws::incidents::Sending;
-use syncwatch::days::days_before;
-use syncwatch::history::{History, MOST_ROWS};
 use syncwatch::notice::render_digest;
-use syncwatch::observe::history::history;
-use syncwatch::report::{Digest, HISTORY_DAYS, Inputs, Week};
-use syncwatch::runtime::warehouse::Asker;
+use syncwatch::report::{Digest, Inputs, Week};
 use syncwatch::runtime::{Needs, Site, env, read_event};
-use syncwatch::warehouse::Limits;
+
+pub use observe::WAREHOUSE_LIMIT;
 
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {
@@ -23,9 +20,6 @@ pub const NEEDS: Needs = Needs {
     optional: &[env::DATABRICKS_URL],
     aws: CallLimits::USUAL,
 };
-
-/// Limit for reading the audit log: the rest of the function's time is for its records and for sending.
-pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
@@ -72,7 +66,7 @@ impl App {
             }
         };
         let composed = async {
-            let history = self.history(week).await?;
+            let history = observe::history(&self.0, week).await?;
             let stored = store.of_scoreboard(&pipeline.name).await?;
             let digest = Digest::of(&Inputs { stored, history }, pipeline, week, now);
             self.0.topic().publish(&render_digest(&digest, pipeline)).await?;
@@ -87,23 +81,5 @@ impl App {
         tracing::info!(report, headline = digest.headline, "report sent");
         store.record_sent(&lease, now).await?;
         Ok(Answer { report, sent: true, digest: Some(digest) })
-    }
-
-    /// Reads the audit log. The inner error becomes a line of the digest; the outer one means that AWS does not answer now.
-    async fn history(&self, week: Week) -> anyhow::Result<Result<History, String>> {
-        let pipeline = &self.0.pipeline;
-        let Some((declared, snapshot)) = pipeline.warehouse.as_ref().zip(pipeline.snapshot.as_ref()) else {
-            return Ok(Err("pipeline.toml declares no [snapshot]".to_owned()));
-        };
-        let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
-        let warehouse = match self.0.warehouse(declared, limits, WAREHOUSE_LIMIT).await? {
-            Ok(warehouse) => warehouse,
-            Err(why) => return Ok(Err(why)),
-        };
-        let asker = Asker::new(&warehouse, WAREHOUSE_LIMIT);
-        let span = (days_before(week.sunday(), HISTORY_DAYS - 1), week.sunday());
-        let ask = async |statement: &_| asker.ask(statement).await;
-        let read = history(ask, &pipeline.name, snapshot, warehouse.dialect(), span).await;
-        Ok(read.map_err(|error| error.to_string()))
     }
 }

@@ -252,7 +252,7 @@ impl Night<'_> {
     }
 }
 
-/// What the rules say of a figure on one day, alert or not.
+/// A day on which the rules find a figure unusual, alert or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusual {
     /// In the pipeline's zone.

@@ -1,4 +1,4 @@
-//! Renders a notice as mail: plain text for an on-call person, as SNS delivers it, at most 72 columns and 40 lines.
+//! Renders a notice as mail: plain text for an on-call person, as SNS delivers it, at most 72 columns and 40 lines; a report has 80.
 
 use jiff::SignedDuration;
 

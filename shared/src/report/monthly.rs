@@ -94,7 +94,7 @@ pub struct Monthly {
     pub objects: Vec<ObjectDay>,
     pub alerts: MonthAlerts,
     pub budgets: Vec<Budget>,
-    /// What would improve the pipeline, each with its evidence.
+    /// Changes that would improve the pipeline, each with its evidence.
     pub improvements: Vec<String>,
 }
 
@@ -265,7 +265,7 @@ fn budgets(
     budgets
 }
 
-/// What the records of the month propose, then the advice on slow syncs.
+/// Proposals from the records of the month, then the advice on slow syncs.
 fn improvements(
     new: &[&Alerted<'_>],
     objects: &Result<Vec<ObjectDay>, String>,

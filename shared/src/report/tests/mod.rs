@@ -386,7 +386,7 @@ fn week_with_25_hours_on_sunday_ends_at_its_midnight() {
 }
 
 #[test]
-fn only_watched_figures_are_listed_as_alerts_that_would_have_been() {
+fn watched_figures_are_listed_as_alerts_that_would_have_been() {
     let watching = |days: i64, change: fn(&mut Pipeline)| {
         let mut inputs = quiet_week();
         let mut history = history(week().sunday(), days);
@@ -474,9 +474,9 @@ proptest! {
         let rate = 100.0 * completed as f64 / (completed + failed) as f64;
         prop_assert_eq!(digest.scores[0].value, Some(rate));
         let episodes = inputs.stored.incidents.iter().map(|incident| incident.course.episodes[0]);
-        let told = episodes.clone().filter(|episode| from <= episode.told_at && episode.told_at < until).count();
-        let word = if told == 1 { "alert" } else { "alerts" };
-        prop_assert!(digest.headline.contains(&format!(", {told} {word}, ")), "{}", digest.headline);
+        let alerted = episodes.clone().filter(|episode| from <= episode.told_at && episode.told_at < until).count();
+        let word = if alerted == 1 { "alert" } else { "alerts" };
+        prop_assert!(digest.headline.contains(&format!(", {alerted} {word}, ")), "{}", digest.headline);
         let open = episodes.filter(|e| e.told_at < until && e.resolved_at.unwrap() >= until).count();
         let still = format!(" {open} still open");
         prop_assert_eq!(line(&digest, Topic::Alerts).contains(&still), open > 0, "{}", digest);

@@ -165,7 +165,7 @@ fn object_that_was_not_compared_states_why() {
 }
 
 proptest! {
-    /// The weeks of a sync, the budget and the success rate equal sums over the raw rows, whatever days are missing.
+    /// The weeks of a sync, the budget and the success rate equal sums over the raw rows, also where days are missing.
     #[test]
     fn figures_of_a_month_equal_those_of_its_rows(
         rows in prop::collection::vec(prop::option::of((0_u64..60, 0_u64..9, 0_u32..500, 1_u32..900)), 30),
