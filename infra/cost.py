@@ -17,13 +17,13 @@ FIXED = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
 
 
 def rounds_a_day(expression):
-    """How often a schedule fires per day: rates by their unit, cron once for each listed minute and hour."""
+    """How often a schedule fires per day: rates by their unit, cron once for each listed minute and hour, daily or on Mondays."""
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
         return {"minute": 1440, "hour": 24, "day": 1}[rate[2]] / int(rate[1])
-    at = re.fullmatch(r"cron\(([\d,]+) ([\d,]+) \* \* \? \*\)", expression)
+    at = re.fullmatch(r"cron\(([\d,]+) ([\d,]+) (\* \* \?|\? \* MON) \*\)", expression)
     if not at:
         sys.exit(f"error: unsupported schedule {expression}\nhint: extend rounds_a_day in infra/cost.py")
-    return len(at[1].split(",")) * len(at[2].split(","))
+    return len(at[1].split(",")) * len(at[2].split(",")) / (7 if "MON" in at[3] else 1)
 
 
 def amounts(table, assumptions):

@@ -56,18 +56,18 @@ resource "aws_sns_topic_subscription" "notice_emails" {
   protocol  = "email"
   endpoint  = each.key
   # A resolved notice has the highest severity of its incident, so everyone who got the incident gets its end. The summary of a
-  # silence goes to all, as suppressed notices may have any severity. Acknowledgements go to the channels of alert-relay only. All keys
+  # silence goes to all, as suppressed notices may have any severity, and so do reports. Acknowledgements go to the channels of alert-relay only. All keys
   # of a policy must match, except those under "$or".
   filter_policy = jsonencode({ "$or" = [
     {
       severity = slice(local.severities, index(local.severities, each.value), length(local.severities))
       kind     = [{ "anything-but" = ["acknowledged"] }]
     },
-    { kind = ["held-back"] },
+    { kind = ["held-back", "report"] },
   ] })
 }
 
-# The same for the notices of some owners. The summary of a silence has no owner.
+# The same for the notices of some owners. The summary of a silence and a report have no owner.
 resource "aws_sns_topic_subscription" "owner_emails" {
   for_each = var.owner_emails
 
@@ -80,7 +80,7 @@ resource "aws_sns_topic_subscription" "owner_emails" {
       severity = slice(local.severities, index(local.severities, each.value.severity), length(local.severities))
       kind     = [{ "anything-but" = ["acknowledged"] }]
     },
-    { kind = ["held-back"] },
+    { kind = ["held-back", "report"] },
   ] })
 }
 

@@ -69,7 +69,7 @@ run "silence" {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.silence :
       { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { filled = "FILL(rounds, 0)" } &&
       { for query in alarm.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat, metric.dimensions]] if query.return_data != true } == {
-        rounds = [startswith(local.table.functions[name].schedule.expression, "rate(") ?
+        rounds = [startswith(local.table.functions[name].schedule.expression, "rate(") || name == "reports" ?
           ["AWS/Lambda", "Invocations", "Sum", tomap({ FunctionName = "syncwatch-${name}" })] :
           ["Syncwatch", { daily-validation = "Validations", nightly-snapshot = "Snapshots", reconciliation = "Reconciliations", configuration-audit = "Audits" }[name], "Sum", tomap({ Pipeline = local.pipeline })]
         ]

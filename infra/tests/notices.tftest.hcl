@@ -12,11 +12,11 @@ variables {
 run "mail_by_severity" {
   assert {
     condition = { for address, subscription in aws_sns_topic_subscription.notice_emails : address => jsondecode(subscription.filter_policy) } == {
-      "everything@example.com" = { "$or" = [{ severity = ["info", "warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
-      "today@example.com"      = { "$or" = [{ severity = ["error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
-      "now@example.com"        = { "$or" = [{ severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+      "everything@example.com" = { "$or" = [{ severity = ["info", "warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back", "report"] }] }
+      "today@example.com"      = { "$or" = [{ severity = ["error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back", "report"] }] }
+      "now@example.com"        = { "$or" = [{ severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back", "report"] }] }
     }
-    error_message = "A subscriber gets wrong severities or acknowledgements, or lacks the summary of a silence."
+    error_message = "A subscriber gets wrong severities or acknowledgements, or lacks the summary of a silence or reports."
   }
 
   assert {
@@ -40,10 +40,10 @@ run "mail_by_owner_and_severity" {
 
   assert {
     condition = { for address, subscription in aws_sns_topic_subscription.owner_emails : address => jsondecode(subscription.filter_policy) } == {
-      "data@example.com"  = { "$or" = [{ owner = ["Data operations"], severity = ["warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
-      "sales@example.com" = { "$or" = [{ owner = ["Data operations", "Revenue operations"], severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+      "data@example.com"  = { "$or" = [{ owner = ["Data operations"], severity = ["warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back", "report"] }] }
+      "sales@example.com" = { "$or" = [{ owner = ["Data operations", "Revenue operations"], severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back", "report"] }] }
     }
-    error_message = "A subscriber gets the notices of other owners or severities, or lacks the summary of a silence."
+    error_message = "A subscriber gets the notices of other owners or severities, or lacks the summary of a silence or reports."
   }
 
   assert {

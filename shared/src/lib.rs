@@ -28,6 +28,7 @@ pub mod notice;
 pub mod pipeline;
 pub mod reconcile;
 pub mod remedy;
+pub mod report;
 pub mod rounds;
 pub mod schedule;
 pub mod scoreboard;

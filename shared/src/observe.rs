@@ -1,7 +1,8 @@
 //! Reads that more than one program makes: samples of rejected records, comparisons of objects, the live definition of a
-//! pipeline, and what remedies rely on.
+//! pipeline, its history, and what remedies rely on.
 
 pub mod definition;
+pub mod history;
 pub mod objects;
 pub mod proof;
 pub mod remedies;

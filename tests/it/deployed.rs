@@ -82,6 +82,7 @@ async fn functions_use_every_permission_that_they_have() {
     let stage = Stage::set_for(world, clock, Schedules::None, Some(file)).await.unwrap();
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
+    stage.deployment.invoke("reports", &json!({ "task": "digest" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
     // The audit notifies of a field that no sync writes any more.
     let mappings = json!([{ "from": { "type": "column", "data": "property_id" }, "to": "SF_Property_ID__c", "is_primary_identifier": true }]);
@@ -283,7 +284,7 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.
-fn patience() -> [(&'static str, Needs, Duration, u32); 9] {
+fn patience() -> [(&'static str, Needs, Duration, u32); 10] {
     let relay = alert_relay::post::Patience::default();
     [
         // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
@@ -295,6 +296,8 @@ fn patience() -> [(&'static str, Needs, Duration, u32); 9] {
         ("reconciliation", reconciliation::NEEDS, reconciliation::Patience::default().round, 1),
         // Its records, and the end of its turn.
         ("remedies", remedies::NEEDS, remedies::PATIENCE, 2),
+        // Its records, and the end of its lease.
+        ("reports", reports::NEEDS, reports::WAREHOUSE_LIMIT, 2),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
         // The secret, then the queue.
         ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),
@@ -316,9 +319,9 @@ fn aws_calls_end_before_each_functions_timeout() {
 }
 
 #[test]
-fn mail_filter_names_suppressed_notices_as_notices_do() {
-    let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
-    assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
+fn mail_filter_names_summaries_and_reports_as_notices_do() {
+    let [silence, report] = [NoticeKind::HeldBack, NoticeKind::Report];
+    assert!(read("infra/topics.tf").contains(&format!("kind = [\"{silence}\", \"{report}\"]")));
 }
 
 #[test]

@@ -51,6 +51,8 @@ mod remedies;
 #[cfg(test)]
 mod remedy_days;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod safe_form;

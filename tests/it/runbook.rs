@@ -45,8 +45,8 @@ const CREATE: u64 = 3_394_022;
 const CLASSES: &str = "When a sync fails, by class";
 const SCENARIOS: &str = "Scenarios";
 /// Sections for notices that are not about a check, and for operators to look up.
-const OPERATOR_SECTIONS: [&str; 7] =
-    ["incidents", "silences", "alert-test", "alarm-test", "webhooks", "baseline", "remedies"];
+const OPERATOR_SECTIONS: [&str; 8] =
+    ["incidents", "silences", "alert-test", "alarm-test", "webhooks", "baseline", "remedies", "digest"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

@@ -204,6 +204,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "baseline",
             "rounds",
             "judge",
+            "report",
             "notice",
             "metrics",
         ],

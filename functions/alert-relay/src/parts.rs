@@ -20,7 +20,7 @@ pub(crate) fn asks(notice: &Body) -> bool {
 pub(crate) fn cause(notice: &Body) -> Option<(&'static str, &str)> {
     let label = match notice.kind {
         NoticeKind::Resolved | NoticeKind::Acknowledged => return None,
-        NoticeKind::HeldBack | NoticeKind::Note => "What this means",
+        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Report => "What this means",
         _ if notice.test => "Why",
         _ => "Likely cause",
     };

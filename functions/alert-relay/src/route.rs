@@ -80,7 +80,8 @@ pub enum Route {
 /// Decides whether a notice goes to a channel. `routed` is whether the channel is one of the notice's owner, and `last` the last
 /// delivery to it under the notice's key. The first row that matches decides:
 ///
-/// * a summary of suppressed alerts, to a pager   => skip: PagerDuty could not resolve it
+/// * a summary of suppressed alerts or a report,  => skip: PagerDuty could not resolve it
+///   to a pager
 /// * the last notice again, or an older one      => skip
 /// * acknowledged, and its incident is open      => acknowledge at any severity
 ///   at the channel
@@ -89,7 +90,7 @@ pub enum Route {
 /// * resolved, at a channel of another owner     => record it: a trigger from before the owner changed may be on its way
 /// * a channel of another owner                  => skip
 /// * a marked test, a summary of suppressed       => send at any severity
-///   alerts, or a note about a remedy
+///   alerts, a note about a remedy, or a report
 /// * resolved otherwise                          => by severity: the trigger may be on its way, and is then overtaken
 /// * others                                      => by severity
 ///
@@ -99,7 +100,7 @@ pub enum Route {
 /// does not report to us. A trigger adds to an open alert and notifies no one again; after a resolve the same key opens a new
 /// alert (PagerDuty developer docs, "Send an Alert Event").
 pub fn decide(notice: &Body, channel: &Channel, routed: bool, last: Option<&LastDelivery>) -> Route {
-    if notice.kind == NoticeKind::HeldBack && channel.kind.pages() {
+    if matches!(notice.kind, NoticeKind::HeldBack | NoticeKind::Report) && channel.kind.pages() {
         return Route::Skip("no incident");
     }
     let place = Place::of(notice);
@@ -118,7 +119,7 @@ pub fn decide(notice: &Body, channel: &Channel, routed: bool, last: Option<&Last
         NoticeKind::Acknowledged => return Route::Skip("the incident was not sent to the channel"),
         NoticeKind::Resolved => Action::Resolve,
         NoticeKind::Note if channel.kind.pages() => Action::Change,
-        NoticeKind::HeldBack | NoticeKind::Note => Action::Inform,
+        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Report => Action::Inform,
         NoticeKind::Opened
         | NoticeKind::Flapping
         | NoticeKind::Worsened
@@ -132,6 +133,7 @@ pub fn decide(notice: &Body, channel: &Channel, routed: bool, last: Option<&Last
         _ if notice.test => "a test",
         NoticeKind::HeldBack => "a summary of suppressed alerts",
         NoticeKind::Note => "a note about a remedy",
+        NoticeKind::Report => "a report",
         _ if notice.severity < channel.lowest => {
             return Route::Skip("below the lowest severity of the channel");
         }

@@ -161,7 +161,11 @@ fn details(notice: &Body) -> Vec<Block> {
     blocks.extend(cause.map(Block::paragraph));
     blocks.extend(to_do(notice).map(Block::paragraph));
     let (fields, more) = fields(notice);
-    if !fields.is_empty() {
+    if notice.kind == NoticeKind::Report {
+        // Its lines are sentences, too long for two columns.
+        let line = |text| Block::Section { text: Some(text), fields: Vec::new() };
+        blocks.extend(fields.into_iter().map(line));
+    } else if !fields.is_empty() {
         blocks.push(Block::Section { text: None, fields });
     }
     blocks.extend(pages(notice).map(Block::paragraph));

@@ -42,8 +42,9 @@ fn message(notice: &Body, (chars, figures): (usize, usize)) -> Json {
     // An acknowledgement is one line: the chat has the details already.
     if notice.kind != NoticeKind::Acknowledged {
         body.extend(lead(notice, chars));
+        // The lines of a report are all of it.
         body.push(json!({
-            "type": "Container", "id": "details", "isVisible": false, "items": details(notice, chars, figures),
+            "type": "Container", "id": "details", "isVisible": notice.kind == NoticeKind::Report, "items": details(notice, chars, figures),
         }));
         actions.push(
             json!({ "type": "Action.ToggleVisibility", "title": "Details", "targetElements": ["details"] }),

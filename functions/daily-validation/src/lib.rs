@@ -66,7 +66,7 @@ impl App {
                 return Ok(night::done());
             }
             Event::ValidateAgain => None,
-            Event::WarmUp => return Box::pin(night::warm_up(&self.site, self.patience.round)).await,
+            Event::WarmUp => return Ok(Box::pin(self.site.warm_up(self.patience.round)).await?),
         };
         Ok(serde_json::to_value(Box::pin(self.validate(check.as_deref(), now)).await?)?)
     }

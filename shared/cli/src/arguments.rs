@@ -15,6 +15,7 @@ use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::marks::MarkVerdict;
 use syncwatch::pipeline::RemedyKind;
+use syncwatch::report::{Month, Week};
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -34,6 +35,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "expectations",
             "advise",
             "scoreboard",
+            "report",
             "reconcile",
             "baseline",
             "remedies",
@@ -108,6 +110,18 @@ pub enum Command {
     },
     /// Show the success metrics of the pipeline against their goals
     Scoreboard,
+    /// Show the digest of a week, or the report of a month
+    Report {
+        /// Week from Monday to Sunday, such as 2026-W48 [default: the last one that has ended]
+        #[arg(long, value_parser = week)]
+        week: Option<Week>,
+        /// Month, such as 2026-11
+        #[arg(long, value_parser = month, conflicts_with = "week")]
+        month: Option<Month>,
+        /// Also write the report of the month as an HTML page
+        #[arg(long, value_name = "FILE", value_parser = path(), requires = "month")]
+        html: Option<PathBuf>,
+    },
     /// Compare every record of both sides, and show why they differ
     Reconcile(Comparison),
     /// Show, compare or accept the definition of syncs, tables and views
@@ -516,6 +530,14 @@ fn day(text: &str) -> Result<Date, String> {
     text.trim().parse().map_err(|_| "expected a day, such as 2026-11-20".to_owned())
 }
 
+fn week(text: &str) -> Result<Week, String> {
+    Week::parse(text.trim()).ok_or_else(|| "expected a week, such as 2026-W48".to_owned())
+}
+
+fn month(text: &str) -> Result<Month, String> {
+    Month::parse(text.trim()).ok_or_else(|| "expected a month, such as 2026-11".to_owned())
+}
+
 fn incident_key(text: &str) -> Result<IncidentKey, String> {
     IncidentKey::parse(text.trim()).ok_or_else(|| format!("expected {KEY}"))
 }
@@ -627,6 +649,11 @@ mod tests {
         let explain =
             |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned), message: None };
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
+        let report = |week: Option<&str>, month: Option<&str>, html: Option<&str>| Command::Report {
+            week: week.and_then(Week::parse),
+            month: month.and_then(Month::parse),
+            html: html.map(PathBuf::from),
+        };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
         let test = |owner: Option<&str>, seconds| Command::AlertTest {
             owner: owner.map(str::to_owned),
@@ -651,6 +678,9 @@ mod tests {
         let table = [
             ("status", Command::Status),
             ("incidents", Command::Incidents),
+            ("report", report(None, None, None)),
+            ("report --week 2026-W48", report(Some("2026-W48"), None, None)),
+            ("report --html a.html --month=2026-11", report(None, Some("2026-11"), Some("a.html"))),
             ("runs properties-create", runs(10)),
             ("runs --last=100 properties-create", runs(100)),
             ("check-config", config(None)),

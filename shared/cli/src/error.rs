@@ -55,6 +55,7 @@ from! {
     syncwatch::registration::Error: error => Self { what: error.what, hint: error.hint };
     syncwatch::baseline::script::FileError: error => Self { what: error.what, hint: error.hint };
     syncwatch::sql::Error: error => Self::plain(error);
+    syncwatch::observe::history::Error: error => Self::plain(error);
     AwsError: error => Self::plain(error.by_person());
     StoreError: StoreError::Aws(error) => error.into(), other => Self::plain(other);
     SecretError: SecretError::Aws(error) => error.into(), other => Self::plain(other);

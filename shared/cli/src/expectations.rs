@@ -6,9 +6,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
-use syncwatch::history::{DAYS, Figure, History, MOST_ROWS, Reads};
-use syncwatch::judge::unusual::{forecasts, lasting};
+use syncwatch::history::{DAYS, Figure, History, MOST_ROWS};
+use syncwatch::judge::unusual::{Unusual, forecasts, lasting, unusual_days};
 use syncwatch::marks::Exceptions;
+use syncwatch::observe::history::history;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::text::table;
 use syncwatch::warehouse::Limits;
@@ -79,31 +80,22 @@ impl ExpectationList {
             .filter(is_wanted)
             .map(|figure| (figure, judge_days(&figure.series, &sensitivity)))
             .collect();
-        let mut past: Vec<PastLine> =
-            judged.iter().flat_map(|(figure, verdicts)| PastLine::of(figure, verdicts, last)).collect();
+        let first = days_before(last, PAST_DAYS - 1);
+        let lines_of = |(figure, verdicts): &(&Figure, Vec<Verdict>)| {
+            let line = |unusual: Unusual| PastLine {
+                day: unusual.day,
+                subject: figure.subject.clone(),
+                figure: figure.series.measure().name().to_owned(),
+                says: unusual.says,
+            };
+            unusual_days(pipeline, figure, verdicts, first).into_iter().map(line).collect::<Vec<_>>()
+        };
+        let mut past: Vec<PastLine> = judged.iter().flat_map(lines_of).collect();
         past.sort_by_key(|line| std::cmp::Reverse(line.day));
         let line =
             |(figure, verdicts): &(&Figure, Vec<Verdict>)| ExpectationLine::of(pipeline, figure, verdicts);
         let figures = judged.iter().filter_map(line).collect();
         Self { pipeline: pipeline.name.clone(), day: last, figures, would_have: would_have.then_some(past) }
-    }
-}
-
-impl PastLine {
-    /// Lists the days on which the rules find the figure unusual, or find that it has changed for longer.
-    fn of(figure: &Figure, verdicts: &[Verdict], last: Date) -> Vec<Self> {
-        let line = |verdict: &Verdict| {
-            let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
-            let drift = || Some(verdict.drift?.sentence(&figure.subject, verdict.measure));
-            Some(Self {
-                day: verdict.date,
-                subject: figure.subject.clone(),
-                figure: verdict.measure.name().to_owned(),
-                says: point.or_else(drift)?,
-            })
-        };
-        let first = days_before(last, PAST_DAYS - 1);
-        verdicts.iter().filter(|verdict| verdict.date >= first).filter_map(line).collect()
     }
 }
 
@@ -200,12 +192,9 @@ impl Operator {
         })?;
         let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
         let warehouse = self.warehouse(limits).await?;
-        let reads = Reads::new(&self.pipeline.name, &snapshot.audit_log, warehouse.dialect())
-            .and_then(|reads| reads.with_objects(snapshot.reconciliation_log.as_deref(), warehouse.dialect()))
-            .map_err(|error| Error::plain(format!("[snapshot]: {error}")))?;
-        let days = warehouse.query(&reads.days(from, to)).await?;
-        let syncs = warehouse.query(&reads.syncs(from, to)).await?;
-        Ok(History::read(&days, &syncs))
+        let ask = async |statement: &_| warehouse.query(statement).await;
+        let read = history(ask, &self.pipeline.name, snapshot, warehouse.dialect(), (from, to)).await;
+        Ok(read?)
     }
 }
 

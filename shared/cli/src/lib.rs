@@ -25,6 +25,7 @@ pub mod probe;
 pub mod progress;
 pub mod reconcile;
 pub mod remedies;
+mod report;
 pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
@@ -117,6 +118,11 @@ impl Answer {
 /// Returns the rows if all were readable, else the first error.
 fn all_readable<T>((read, unreadable): (T, Vec<StoreError>)) -> Result<T, Error> {
     unreadable.into_iter().next().map_or(Ok(read), |error| Err(error.into()))
+}
+
+fn write_page(path: &Path, page: &str) -> Result<(), Error> {
+    let unwritten = |error| Error::plain(format!("cannot write {}: {error}", path.display()));
+    std::fs::write(path, page).map_err(unwritten)
 }
 
 /// Answers with the list. If a row was unreadable, prints the list and fails.
@@ -230,6 +236,10 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Report { month: Some(month), html, .. } => {
+                Ok(Answer::done(&self.monthly(*month, html.as_deref()).await?))
+            }
+            Command::Report { week, .. } => Ok(Answer::done(&self.digest(*week).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
             Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,
@@ -280,8 +290,7 @@ impl Operator {
         let stakeholders::Notice { text, html: page } =
             stakeholders::render(kind, &figures, &self.pipeline, self.now)?;
         if let Some(path) = html {
-            let unwritten = |error| Error::plain(format!("cannot write {}: {error}", path.display()));
-            std::fs::write(path, &page).map_err(unwritten)?;
+            write_page(path, &page)?;
         }
         Ok(Answer::new(Outcome::Done, &text, &json!({ "text": text, "html": page })))
     }

@@ -267,7 +267,7 @@ mod tests {
         let shown = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
         insta::assert_snapshot!(shown.join("\n"), @r"
         the runbook has no section `run-fialed`; did you mean run-failed, runs-skipped, run-due, runtime, trigger-failed? `syncwatch explain` lists all names
-        the runbook has no section `dupes`; did you mean duplicates? `syncwatch explain` lists all names
+        the runbook has no section `dupes`; did you mean digest, duplicates? `syncwatch explain` lists all names
         the runbook has no section `properties/run_due/a`; did you mean run-due, runtime, run-stuck, run-failed? `syncwatch explain` lists all names
         the runbook has no section `???`; `syncwatch explain` lists all names
         the runbook has no section ``; `syncwatch explain` lists all names

@@ -1207,6 +1207,8 @@ fn readme_json_shapes_match_the_answers() {
             "expectations" => is::<expectations::ExpectationList>(example),
             "advise" => is::<advise::AdviceList>(example),
             "scoreboard" => is::<scoreboard::Scores>(example),
+            "report --week" => is::<syncwatch::report::Digest>(example),
+            "report --month" => is::<syncwatch::report::Monthly>(example),
             "reconcile" => is::<reconcile::Compared>(example),
             "reconcile --key" => is::<reconcile::ComparedKey>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
@@ -1231,7 +1233,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 26);
+    assert_eq!(examples.len(), 28);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod item;
 mod looks;
 mod marks;
 mod remedies;
+mod reports;
 mod rounds;
 mod silences;
 mod usual;
@@ -28,6 +29,7 @@ mod usual;
 pub use super::table::Error;
 pub use causes::CauseLeader;
 pub use item::KEPT_AFTER_RESOLVED;
+pub use reports::Sending;
 
 static SPEC: Spec = Spec {
     setting: "SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)",

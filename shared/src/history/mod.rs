@@ -11,6 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::data_checks::object_name;
 use crate::sql::{Answer, BadName, Dialect, FromValue, Row, Statement};
@@ -115,6 +116,49 @@ fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| 100.0 * part / whole)
 }
 
+/// How the records of an object compared on a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectDay {
+    pub object: String,
+    pub day: Date,
+    pub source_rows: Option<u64>,
+    /// In the source only.
+    pub missing_rows: Option<u64>,
+    /// In the destination only.
+    pub extra_rows: Option<u64>,
+    pub different_rows: Option<u64>,
+    /// Wrong records by their causes.
+    pub by_fault: BTreeMap<String, u64>,
+    /// Why they were not compared.
+    pub not_compared: Option<String>,
+}
+
+impl ObjectDay {
+    /// Reads the answer of [`Reads::object_days`]; of two rows of an object and day, the later counts.
+    pub fn read(answer: &Answer) -> Vec<Self> {
+        let mut days: Vec<Self> = Vec::new();
+        for row in answer.rows() {
+            let Some((object, day)) = value(&row, "object_name").zip(value(&row, "snapshot_date")) else {
+                continue;
+            };
+            let figure = |column| value::<i64>(&row, column).and_then(|rows| u64::try_from(rows).ok());
+            let faults = value::<String>(&row, "by_fault").unwrap_or_default();
+            days.pop_if(|last: &mut Self| last.object == object && last.day == day);
+            days.push(Self {
+                object,
+                day,
+                source_rows: figure("source_rows"),
+                missing_rows: figure("missing_rows"),
+                extra_rows: figure("extra_rows"),
+                different_rows: figure("different_rows"),
+                by_fault: serde_json::from_str(&faults).unwrap_or_default(),
+                not_compared: value(&row, "not_compared"),
+            });
+        }
+        days
+    }
+}
+
 /// The figures of a span of days, oldest first. A day without a row is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
@@ -203,6 +247,17 @@ impl<'p> Reads<'p> {
             runs::PAGE
         );
         self.bound("completed runs of the audit log", sql, from, to).bind("behind", behind)
+    }
+
+    /// Selects the comparisons of each object on each day of a span, both ends included; `None` without a log of objects.
+    pub fn object_days(&self, from: Date, to: Date) -> Option<Statement> {
+        let sql = format!(
+            "SELECT object_name, snapshot_date, source_rows, missing_rows, extra_rows, different_rows, by_fault, \
+             not_compared FROM {} WHERE pipeline = :pipeline AND snapshot_date >= :from AND snapshot_date <= :to \
+             ORDER BY object_name, snapshot_date, compared_at",
+            self.objects.as_ref()?
+        );
+        Some(self.bound("compared objects by day", sql, from, to))
     }
 
     fn bound(&self, label: &str, sql: String, from: Date, to: Date) -> Statement {

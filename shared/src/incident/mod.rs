@@ -100,13 +100,15 @@ pub enum NoticeKind {
     HeldBack,
     /// A remedy did something, or asks for approval. It is not about an incident's state, so no decision creates it.
     Note,
+    /// A report that is sent at fixed times. It is not about an incident, so no decision creates it.
+    Report,
     /// A person acknowledged it: for the channels of alert-relay, not for mail. Only the operator's command sends it.
     Acknowledged,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Opened,
         Self::Flapping,
         Self::Worsened,
@@ -115,12 +117,13 @@ impl NoticeKind {
         Self::Resolved,
         Self::HeldBack,
         Self::Note,
+        Self::Report,
         Self::Acknowledged,
     ];
 
     /// Returns whether it asks its readers to act on an open problem.
     pub fn asks(self) -> bool {
-        !matches!(self, Self::Resolved | Self::HeldBack | Self::Note | Self::Acknowledged)
+        !matches!(self, Self::Resolved | Self::HeldBack | Self::Note | Self::Report | Self::Acknowledged)
     }
 }
 

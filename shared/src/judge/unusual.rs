@@ -159,7 +159,7 @@ impl Night<'_> {
                 Some(why) => about.unknown(format!("{} of {} ({why})", check.title(), self.last)),
             };
         };
-        let (have, need) = (self.watched(figure), self.pipeline.expectations.watch_days);
+        let (have, need) = (watched(figure, self.last), self.pipeline.expectations.watch_days);
         if have < i64::from(need) {
             let summary = found.evidence.summary;
             return about
@@ -180,11 +180,6 @@ impl Night<'_> {
         let finding = about.unhealthy(found.severity, evidence, cause(check, found.side));
         // Several syncs that fall on one day are one notice.
         if fell { finding.grouped(format!("volume-fell-{}", self.last)) } else { finding }
-    }
-
-    /// The days from the first figure to the last day.
-    fn watched(&self, figure: &Figure) -> i64 {
-        figure.first.map_or(0, |first| 1 + days_between(first, self.last))
     }
 
     /// Finds an open incident that explains a figure.
@@ -212,7 +207,7 @@ impl Night<'_> {
         for figure in figures.iter().filter(|figure| figure.subject == subject) {
             let measure = figure.series.measure();
             let need = self.pipeline.expectations.watch_days;
-            if self.watched(figure) < i64::from(need) {
+            if watched(figure, self.last) < i64::from(need) {
                 continue;
             }
             let of_figure = forecasts(self.pipeline, figure).into_iter();
@@ -255,6 +250,34 @@ impl Night<'_> {
         let cause = "If it goes on like this, the limit is passed: find what has changed slowly since the trend began";
         about.unhealthy(Severity::Warning, evidence, cause)
     }
+}
+
+/// A day on which the rules find a figure unusual, alert or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusual {
+    /// In the pipeline's zone.
+    pub day: Date,
+    pub says: String,
+    /// Whether the figure was only watched on that day, so that nothing alerted.
+    pub watched: bool,
+}
+
+/// Lists the days from `first` on that the rules find unusual, or on which they find a lasting change; oldest first.
+pub fn unusual_days(pipeline: &Pipeline, figure: &Figure, verdicts: &[Verdict], first: Date) -> Vec<Unusual> {
+    let expectations = &pipeline.expectations;
+    let of_day = |verdict: &Verdict| {
+        let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
+        let drift = || Some(verdict.drift?.sentence(&figure.subject, verdict.measure));
+        let watched = expectations.mode(check_of(verdict.measure)) == Mode::Watch
+            || watched(figure, verdict.date) < i64::from(expectations.watch_days);
+        Some(Unusual { day: verdict.date, says: point.or_else(drift)?, watched })
+    };
+    verdicts.iter().filter(|verdict| verdict.date >= first).filter_map(of_day).collect()
+}
+
+/// The days from a figure's first one to this day.
+fn watched(figure: &Figure, last: Date) -> i64 {
+    figure.first.map_or(0, |first| 1 + days_between(first, last))
 }
 
 /// Forecasts a figure for each limit that the pipeline declares for it, the first one that is passed first.

@@ -1,4 +1,4 @@
-//! Renders a notice as mail: plain text for an on-call person, as SNS delivers it, at most 72 columns and 40 lines.
+//! Renders a notice as mail: plain text for an on-call person, as SNS delivers it, at most 72 columns and 40 lines; a report has 80.
 
 use jiff::SignedDuration;
 
@@ -38,7 +38,9 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline) -> String {
     let layouts = spaced.chain(kept.map(|(chars, figures)| (chars, figures, false)));
     let mut texts =
         layouts.map(|(chars, figures, spaced)| whole(body, pipeline, chars, figures).text(spaced));
-    let fits = |text: &String| text.lines().count() <= LINES;
+    // A report is read in daylight, and each of its lines matters.
+    let most = if body.kind == NoticeKind::Report { 2 * LINES } else { LINES };
+    let fits = |text: &String| text.lines().count() <= most;
     texts.find(fits).unwrap_or_else(|| cut(&body.title, WIDTH))
 }
 
@@ -46,23 +48,32 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
     let mut mail = Mail::default();
     let short = |text: &str| wrap(&cut(text, chars));
     let open_for = words(SignedDuration::from_secs(body.open_for_seconds));
+    let is_report = body.kind == NoticeKind::Report;
     mail.section(
-        "PROBLEM",
+        if is_report { "SUMMARY" } else { "PROBLEM" },
         [short(&body.summary), body.note.as_deref().map(short).unwrap_or_default()].concat(),
     );
     let since = local(body.opened_at, pipeline);
-    match body.resolved_at.filter(|_| matches!(body.kind, NoticeKind::Resolved | NoticeKind::HeldBack)) {
+    match body
+        .resolved_at
+        .filter(|_| matches!(body.kind, NoticeKind::Resolved | NoticeKind::HeldBack | NoticeKind::Report))
+    {
         Some(end) => mail.section("FROM, TO", vec![since, local(end, pipeline)]),
         None => mail.section("SINCE", vec![format!("{since}, {open_for} ago")]),
     }
     let next = body.next_attempt.as_ref().map(|next| format!("Next run: {next}"));
     let consequence = body.consequence.as_deref().map(short).unwrap_or_default();
     mail.section("IMPACT", consequence.into_iter().chain(next).collect::<Vec<_>>());
-    mail.section("EVIDENCE", evidence(&body.figures, figures));
+    if is_report {
+        let line = |figure: &Figure| hanging(&format!("{}: {}", figure.name, figure.text()));
+        mail.section("REPORT", body.figures.iter().take(figures).flat_map(line));
+    } else {
+        mail.section("EVIDENCE", evidence(&body.figures, figures));
+    }
     let steps = |mail: &mut Mail| mail.section("WHAT TO DO", steps(body, chars));
     match body.kind {
         NoticeKind::Resolved => mail.section("WHAT TO DO", vec!["Nothing.".to_owned()]),
-        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Acknowledged => {
+        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Report | NoticeKind::Acknowledged => {
             mail.section("WHAT THIS MEANS", short(&body.cause));
             steps(&mut mail);
         }
@@ -94,6 +105,7 @@ impl Mail {
         let about = match body.kind {
             NoticeKind::HeldBack => "silence",
             NoticeKind::Note => "remedy",
+            NoticeKind::Report => "report",
             _ => "incident",
         };
         let id = format!(

@@ -8,6 +8,7 @@ mod body;
 mod consequence;
 mod mail;
 mod remedies;
+mod reports;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::text::{counted, marked, minute_utc, ordinal, words};
 
 pub use body::{Body, BodyError, Link, SCHEMA};
 pub use remedies::{in_words, render_remedy};
+pub use reports::render_digest;
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
@@ -323,7 +325,7 @@ fn title(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
             format!("[{severity}, unknown] {subject}: cannot be checked; was: {summary}")
         }
         NoticeKind::Resolved => format!("[RESOLVED] {subject}: {summary}, after {open_for}"),
-        NoticeKind::HeldBack | NoticeKind::Note => format!("[{severity}] {summary}"),
+        NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Report => format!("[{severity}] {summary}"),
         NoticeKind::Acknowledged => {
             let by = body.acknowledged.as_deref().unwrap_or("an operator");
             format!("[ACKNOWLEDGED] {subject} by {by}: {summary}")
@@ -474,4 +476,4 @@ fn contacts(pipeline: &Pipeline, owner: Option<&Contact>) -> Vec<Contact> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

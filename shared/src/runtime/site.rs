@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::env::{self, Env, Needs, Setting, SettingsError};
 use super::heartbeat;
@@ -160,6 +161,25 @@ impl Site {
     ) -> Result<Result<Warehouse, String>, AwsError> {
         let access = self.access(declared, limits, round_limit);
         finding_or_failure(warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await)
+    }
+
+    /// Starts the warehouse, so that it is running when a round begins. A failure is only logged: the round reports it.
+    pub async fn warm_up(&self, limit: Duration) -> Result<Value, AwsError> {
+        let Some(declared) = &self.pipeline.warehouse else {
+            return Ok(json!({ "warehouse": "not declared" }));
+        };
+        let why = match self.warehouse(declared, Limits::default(), limit).await? {
+            Ok(warehouse) => match warehouse.warm_up().await {
+                Ok(state) => {
+                    tracing::info!(?state, "warehouse start requested");
+                    return Ok(json!({ "warehouse": state }));
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(why) => why,
+        };
+        tracing::warn!(why, "warehouse start request failed");
+        Ok(json!({ "warehouse": "not asked", "why": why }))
     }
 
     /// Opens the keeper of the warehouse, which can start and resize it, with errors as in

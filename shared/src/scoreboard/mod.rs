@@ -34,7 +34,7 @@ pub use days::Window;
 pub use ready::{Lack, Missing, READY_DAYS, ReadyState, ScoreRow};
 pub use records::{Alert, Gap, Kept, LagSample, Manual, Mark, MarkVerdict, Notice, Records, Source};
 pub use show::table;
-pub use stored::{DAYS, Stored};
+pub use stored::{DAYS, KEPT_DAYS, Stored};
 pub use value::{Bound, Goal, Value};
 
 /// The weeks of a trend.
@@ -206,6 +206,8 @@ pub enum Outcome {
     Met,
 }
 
+crate::finding::show_as_stored!(Outcome);
+
 /// A metric over some days.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
@@ -270,6 +272,18 @@ impl Scoreboard {
         Self { pipeline: pipeline.to_owned(), day, time_zone, metrics, ready }
     }
 
+    /// Reads all metrics over any span of days, both ends included.
+    pub fn over(
+        records: &Records,
+        goals: &Goals,
+        zone: &TimeZone,
+        (from, to): (Date, Date),
+    ) -> Vec<(Metric, Reading)> {
+        let measurer = measure::Measurer::new(records, goals, zone);
+        let read = |metric: &Metric| (*metric, measurer.read(*metric, Window { from, to }));
+        Metric::ALL.iter().map(read).collect()
+    }
+
     /// Returns the rows to record for its day: one for each metric.
     pub fn rows(&self, now: Timestamp) -> Vec<ScoreRow> {
         self.metrics.iter().map(|score| ScoreRow::of(score, self.day, now)).collect()
@@ -282,7 +296,8 @@ impl Reading {
         self.reason.as_ref().is_some_and(|reason| *reason != Reason::NoAlert)
     }
 
-    fn outcome(&self, goal: Option<Goal>) -> Outcome {
+    /// Returns whether the reading meets this goal.
+    pub fn outcome(&self, goal: Option<Goal>) -> Outcome {
         match (goal, self.value, &self.reason) {
             (None, ..) => Outcome::NoGoal,
             (Some(goal), Some(value), _) if goal.is_met_by(value) => Outcome::Met,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -22,8 +23,8 @@ use crate::silence::Tally;
 pub const DAYS: i64 = 7 * TREND_WEEKS + READY_DAYS + 2;
 /// A run that begins within this time of an act of a remedy is its run.
 const BY_REMEDY: SignedDuration = SignedDuration::from_mins(2);
-/// Resolved incidents are kept for so long.
-const KEPT_DAYS: i64 = 90;
+/// Resolved incidents are kept for so many days.
+pub const KEPT_DAYS: i64 = 90;
 
 impl Goals {
     /// The goals of a pipeline: the default ones, and its objectives.
@@ -37,9 +38,14 @@ impl Goals {
 impl Scoreboard {
     /// Computes the metrics of the last whole day. The days before are computed from the same records: whether the pipeline is
     /// ready needs each of them.
-    pub fn of_last_day(pipeline: &Pipeline, mut records: Records, now: Timestamp) -> Self {
+    pub fn of_last_day(pipeline: &Pipeline, records: Records, now: Timestamp) -> Self {
+        let day = records.last_day(day_of(now, &pipeline.time_zone));
+        Self::of_day(pipeline, records, day, now)
+    }
+
+    /// Computes the metrics as of the end of a day, and of the days before it.
+    pub fn of_day(pipeline: &Pipeline, mut records: Records, day: Date, now: Timestamp) -> Self {
         let (zone, goals) = (&pipeline.time_zone, Goals::of_pipeline(pipeline));
-        let day = records.last_day(day_of(now, zone));
         let board = |records: &Records, day| Self::compute(&pipeline.name, records, &goals, zone, day);
         let before = (1..=DAYS).map(|back| days_before(day, back));
         let rows = before.flat_map(|day| board(&records, day).rows(now)).collect();

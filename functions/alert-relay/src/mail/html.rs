@@ -128,7 +128,7 @@ fn evidence(html: &mut Html, notice: &Body) {
     if figures.is_empty() {
         return;
     }
-    html.heading("Evidence");
+    html.heading(if notice.kind == NoticeKind::Report { "Report" } else { "Evidence" });
     html.mark(TABLE);
     for (name, value) in figures.iter().take(FIGURES) {
         html.mark(NAME).text(first_of([*name])).mark(VALUE).text(value).mark("</td></tr>\n");

@@ -70,6 +70,7 @@ fn title(kind: NoticeKind, severity: Severity) -> String {
             "[INFO] Silence \"release\" (Ada) ended: 14 alerts from 12 incidents were suppressed".to_owned()
         }
         NoticeKind::Note => "[INFO] properties-update: healed by itself".to_owned(),
+        NoticeKind::Report => "[INFO] Week 2026-W48 of properties: 9 of 9 goals met".to_owned(),
         NoticeKind::Acknowledged => {
             format!("[ACKNOWLEDGED] properties-create: by Ada until 2026-11-24 15:12 UTC: {PROBLEM}")
         }
@@ -135,6 +136,18 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
             cause: "one incremental run of properties-update sends the records that wait".to_owned(),
             runbook: Some("https://example.com/runbook.md#remedies".to_owned()),
             check: "remedy".to_owned(),
+            ..without_incident(notice)
+        },
+        NoticeKind::Report => Body {
+            summary: "Week 2026-W48 of properties: 9 of 9 goals met".to_owned(),
+            figures: vec![
+                figure("scoreboard", "9 of 9 goals met (the week before: 9). Production-ready"),
+                figure("needs a person", "nothing"),
+            ],
+            cause: "Sent once a week. `syncwatch report --week 2026-W48` prints it again".to_owned(),
+            resolved_at: Some("2026-11-24T13:12:30Z".parse().unwrap()),
+            runbook: Some("https://example.com/runbook.md#digest".to_owned()),
+            check: "digest".to_owned(),
             ..without_incident(notice)
         },
         NoticeKind::Opened | NoticeKind::Worsened | NoticeKind::Reminder => notice,

@@ -712,7 +712,7 @@ proptest! {
                         prop_assert!(open && worsened <= 2);
                     }
                     NoticeKind::Reminder | NoticeKind::StoppedReporting => prop_assert!(open),
-                    NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Acknowledged => {
+                    NoticeKind::HeldBack | NoticeKind::Note | NoticeKind::Report | NoticeKind::Acknowledged => {
                         prop_assert!(false, "no finding creates a notice of this kind");
                     }
                 }

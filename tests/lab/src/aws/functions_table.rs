@@ -656,6 +656,7 @@ mod tests {
                 "nightly-snapshot",
                 "reconciliation",
                 "remedies",
+                "reports",
                 "schedule-verification",
                 "webhook-intake"
             ]

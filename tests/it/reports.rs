@@ -1,0 +1,138 @@
+//! The weekly digest, by the function in this process and the lab's AWS and warehouse.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reports::App;
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::{Env, env};
+use syncwatch_cli::{Command, Operator};
+use syncwatch_lab::aws::Schedules;
+use syncwatch_lab::census::{Fault, HttpFault, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::{Pace, PropertyWorld};
+use syncwatch_lab::stage::Stage;
+
+use crate::tidy::table;
+
+const UPDATE: u64 = 3_394_041;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Thursday 23:59 in Los Angeles.
+const THURSDAY: &str = "2026-11-27T07:59:00Z";
+/// The Monday after it, at 08:00.
+const MONDAY: &str = "2026-11-30T16:00:00Z";
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The lab with a failed run of ten minutes on Friday, and the snapshots of Thursday to Sunday.
+async fn week() -> Stage {
+    let start = at(THURSDAY);
+    let properties = PropertyWorld::with(start, 11, 800, 790, 10).at_pace(Pace::OF_SEED);
+    let world = World::seed_pipeline(start, 11).carrying(properties);
+    let stage = Stage::set(world, LabClock::set_to(start), Schedules::None).await.unwrap();
+    // The deployed worker uses the machine's clock.
+    stage.census.break_door(HttpFault::WebhooksLost);
+    let changed = [(env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url())];
+    let site = |function| stage.deployment.site(function, pipeline(), stage.mail.url(), &changed).unwrap();
+    let (watcher, snapshot) = (
+        schedule_verification::App(site("schedule-verification")),
+        nightly_snapshot::App(site("nightly-snapshot")),
+    );
+    let now = || stage.census.clock().now();
+    for night in 0..4 {
+        snapshot.run(json!({ "task": "snapshot" }), now()).await.unwrap();
+        stage.census.jump(SignedDuration::from_hours(2));
+        snapshot.run(json!({ "task": "snapshot" }), now()).await.unwrap();
+        if night == 0 {
+            let (code, message) = ("X".to_owned(), "no".to_owned());
+            stage.census.inject(Fault::Fail { sync: UPDATE, code, message }).unwrap();
+            stage.census.jump(SignedDuration::from_mins(40));
+            watcher.run(json!({ "task": "verify" }), now()).await.unwrap();
+            stage.census.heal_all();
+            stage.census.jump(SignedDuration::from_mins(40));
+            watcher.run(json!({ "task": "verify" }), now()).await.unwrap();
+            stage.census.jump(SignedDuration::from_mins(1_240));
+        } else {
+            stage.census.jump(SignedDuration::from_hours(22));
+        }
+    }
+    stage
+}
+
+async fn send(stage: &Stage, now: Timestamp, databricks: &str) -> Value {
+    let changed = [(env::DATABRICKS_URL.name, databricks)];
+    let app = App(stage.deployment.site("reports", pipeline(), stage.mail.url(), &changed).unwrap());
+    app.run(json!({ "task": "digest" }), now).await.unwrap()
+}
+
+/// The subjects of the digests that were mailed.
+fn digests(stage: &Stage) -> Vec<String> {
+    let mails = stage.mail.mails().into_iter().map(|mail| mail.subject);
+    mails.filter(|subject| subject.starts_with("[INFO] Week")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digest_of_a_week_is_sent_once_and_printed_again() {
+    let stage = week().await;
+    let databricks = stage.warehouse.as_ref().unwrap().url();
+    let sent = send(&stage, at(MONDAY), databricks).await;
+    assert_eq!((&sent["report"], &sent["sent"]), (&json!("digest/2026-W48"), &json!(true)), "{sent}");
+    let lines = sent["digest"]["lines"].as_array().unwrap();
+    let line =
+        |topic: &str| lines.iter().find(|line| line["topic"] == topic).unwrap()["text"].as_str().unwrap();
+    assert!(
+        line("alerts").contains("1 healed by itself. failed run of properties-update (Fri 27 Nov"),
+        "{sent}"
+    );
+    // The lab has no history from before Thursday.
+    assert!(line("scoreboard").contains("Successful runs (no row of 2026-11-23)"), "{sent}");
+    // Retried, and on the next day.
+    for hours in [0, 24, 6 * 24] {
+        let again = send(&stage, at(MONDAY) + SignedDuration::from_hours(hours), databricks).await;
+        assert_eq!(again["sent"], false, "{again}");
+    }
+    let mails = digests(&stage);
+    assert!(mails.len() == 1 && mails[0].starts_with("[INFO] Week 2026-W48 of properties: "), "{mails:?}");
+    let is_digest = |n: &syncwatch_lab::receivers::Notification| n.text("kind") == "report";
+    let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "the digest", is_digest).await.unwrap();
+    assert_eq!((notice.text("check"), notice.text("severity")), ("digest", "info"));
+    let figures = notice.message["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), lines.len());
+    assert!(figures.iter().any(|figure| figure["text"] == line("alerts")), "{figures:?}");
+
+    let settings = [
+        ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+        ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
+        (env::DATABRICKS_URL.name, databricks),
+    ];
+    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, at(MONDAY));
+    let command = Command::parse(&["report", "--week", "2026-W48"]).unwrap();
+    let printed = operator.carry_out(&command, &mut |_| {}).await.unwrap();
+    assert_eq!(printed.json, sent["digest"]);
+    let unended = Command::parse(&["report", "--week", "2026-W49"]).unwrap();
+    let refused = operator.carry_out(&unended, &mut |_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("has not ended"), "{refused}");
+
+    // A week later, without a warehouse: its reason is in the digest.
+    let next = send(&stage, at(MONDAY) + SignedDuration::from_hours(7 * 24), "http://127.0.0.1:9").await;
+    assert_eq!((&next["report"], &next["sent"]), (&json!("digest/2026-W49"), &json!(true)), "{next}");
+    let headline = next["digest"]["headline"].as_str().unwrap();
+    assert!(headline.starts_with("scoreboard unknown, 0 alerts, "), "{headline}");
+}
+
+#[test]
+fn digest_fires_in_the_zone_of_the_pipeline() {
+    let schedule = table().functions["reports"].schedule.clone().unwrap();
+    assert_eq!(schedule.expression, "cron(0 8 * * ? *)");
+    assert_eq!(Some(schedule.time_zone.as_str()), pipeline().time_zone.iana_name());
+}
