@@ -56,7 +56,6 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
         figures.push(json!({ "title": title, "svg": svg }));
     }
     let mut environment = Environment::new();
-    environment.set_keep_trailing_newline(true);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let cells: Vec<_> = monthly.syncs.iter().map(SyncWeek::cells).collect();
     let objects = monthly.objects.iter().map(|object| json!([object.object, object.in_words()]));
@@ -72,6 +71,7 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
     environment
         .add_template("monthly.html", PAGE)
         .and_then(|()| environment.get_template("monthly.html")?.render(Serde(&values)))
+        .map(|page| page + "\n")
         .map_err(|error| Error::plain(format!("cannot render the page: {error}")))
 }
 
