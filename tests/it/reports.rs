@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use reports::App;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
+use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
+use syncwatch::sql::{Dialect, Statement};
 use syncwatch_cli::{Command, Operator};
 use syncwatch_lab::aws::Schedules;
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -58,6 +60,7 @@ async fn week() -> Stage {
             stage.census.jump(SignedDuration::from_mins(40));
             watcher.run(json!({ "task": "verify" }), now()).await.unwrap();
             stage.census.heal_all();
+            stage.census.break_door(HttpFault::WebhooksLost);
             stage.census.jump(SignedDuration::from_mins(40));
             watcher.run(json!({ "task": "verify" }), now()).await.unwrap();
             stage.census.jump(SignedDuration::from_mins(1_240));
@@ -72,6 +75,16 @@ async fn send(stage: &Stage, now: Timestamp, databricks: &str) -> Value {
     let changed = [(env::DATABRICKS_URL.name, databricks)];
     let app = App(stage.deployment.site("reports", pipeline(), stage.mail.url(), &changed).unwrap());
     app.run(json!({ "task": "digest" }), now).await.unwrap()
+}
+
+fn operator(stage: &Stage, now: Timestamp) -> Operator {
+    let settings = [
+        ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+        ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
+        (env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url()),
+    ];
+    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    Operator::with(Env::from_map(settings), pipeline(), sdk, now)
 }
 
 /// The subjects of the digests that were mailed.
@@ -109,13 +122,7 @@ async fn digest_of_a_week_is_sent_once_and_printed_again() {
     assert_eq!(figures.len(), lines.len());
     assert!(figures.iter().any(|figure| figure["text"] == line("alerts")), "{figures:?}");
 
-    let settings = [
-        ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
-        ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
-        (env::DATABRICKS_URL.name, databricks),
-    ];
-    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
-    let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, at(MONDAY));
+    let operator = operator(&stage, at(MONDAY));
     let command = Command::parse(&["report", "--week", "2026-W48"]).unwrap();
     let printed = operator.carry_out(&command, &mut |_| {}).await.unwrap();
     assert_eq!(printed.json, sent["digest"]);
@@ -128,6 +135,43 @@ async fn digest_of_a_week_is_sent_once_and_printed_again() {
     assert_eq!((&next["report"], &next["sent"]), (&json!("digest/2026-W49"), &json!(true)), "{next}");
     let headline = next["digest"]["headline"].as_str().unwrap();
     assert!(headline.starts_with("scoreboard unknown, 0 alerts, "), "{headline}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn month_is_printed_and_written_as_a_page() {
+    let stage = week().await;
+    let log = object_name(Dialect::Sqlite, "crm.sfdc_dbx.reconciliation_log").unwrap();
+    let row = |day: &str, missing: u64| {
+        format!(
+            "('object/properties/properties/{day}', 'properties', 'properties', '{day}', '{day} 11:05:00', 800, {missing}, 2, 3, \
+             '{{\"rejected\": {missing}}}', 'reconciliation')"
+        )
+    };
+    let rows = format!(
+        "INSERT INTO {log} (audit_id, pipeline, object_name, snapshot_date, compared_at, source_rows, missing_rows, \
+         extra_rows, different_rows, by_fault, executed_by) VALUES {}, {}, {}",
+        row("2026-11-28", 40),
+        row("2026-11-29", 12),
+        row("2026-12-01", 99),
+    );
+    let warehouse = stage.warehouse.as_ref().unwrap().direct();
+    warehouse.execute(&Statement::new("compared objects", rows)).await.unwrap();
+    let operator = operator(&stage, at(MONDAY) + SignedDuration::from_hours(7 * 24));
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let line = ["report", "--month", "2026-11", "--html", page.path().to_str().unwrap()];
+    let answer = operator.carry_out(&Command::parse(&line).unwrap(), &mut |_| {}).await.unwrap();
+    // The first snapshot also writes the day before, Wednesday.
+    let text = &answer.text;
+    assert!(text.starts_with("properties, 2026-11 (5 of 30 days recorded)\n"), "{text}");
+    let records = "2026-11-29: of 800 records 12 missing, 2 orphaned, 3 different (causes: rejected 12)";
+    assert!(text.contains(records), "{text}");
+    assert!(text.contains("1 alert: healed without people 1 (0 by a remedy)"), "{text}");
+    assert!(text.contains("The speed of syncs is unknown: "), "no token of Census is set: {text}");
+    let html = std::fs::read_to_string(page.path()).unwrap();
+    assert!(html.contains(records) && html.matches("<svg").count() == 3, "{html}");
+    let unended = Command::parse(&["report", "--month", "2026-12"]).unwrap();
+    let refused = operator.carry_out(&unended, &mut |_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("2026-12 has not ended"), "{refused}");
 }
 
 #[test]

@@ -145,6 +145,9 @@ fn remedy(incident: &Incident, state: RemedyState, approvals: usize) -> Record {
     record
 }
 
+/// A change of records, for a table of cases.
+type Change<'c, T> = &'c dyn Fn(&mut T);
+
 #[test]
 fn quiet_week_is_three_lines() {
     let digest = digest(&quiet_week());
@@ -266,8 +269,7 @@ fn each_alert_ends_by_itself_a_remedy_a_person_or_not_at_all() {
     };
     let healed = |stored: &mut Stored| stored.remedies = vec![remedy(&failed(), RemedyState::Healed, 0)];
     let tried = |stored: &mut Stored| stored.remedies = vec![remedy(&failed(), RemedyState::Failed, 0)];
-    type Case<'c> = (&'c str, &'c dyn Fn(&mut Stored), &'c str, bool);
-    let table: [Case<'_>; 9] = [
+    let table: [(&str, Change<Stored>, &str, bool); 9] = [
         ("nothing is recorded", &|_| (), "1 healed by itself", true),
         ("marked later", &marked, "1 healed by itself", false),
         ("a remedy failed", &tried, "1 healed by itself", true),
@@ -326,8 +328,7 @@ fn missing_records_are_unknown_with_their_reason() {
             history.syncs.values_mut().for_each(|days| days.retain(|row| !(first..=last).contains(&row.day)));
         }
     };
-    type Case<'c> = (&'c dyn Fn(&mut Inputs), usize, &'c str);
-    let table: [Case<'_>; 7] = [
+    let table: [(Change<Inputs>, usize, &str); 7] = [
         (&without(wednesday, wednesday), 0, "Successful runs (no row of 2026-11-25)"),
         // Half a week of records: those of the week before are missing, too.
         (&without(date(2026, 1, 1), wednesday), 0, "Successful runs (no row of 2026-11-23)"),
