@@ -205,6 +205,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "rounds",
             "judge",
             "notice",
+            "page",
             "metrics",
         ],
     ),

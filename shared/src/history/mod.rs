@@ -3,6 +3,7 @@
 //! Days are calendar days in the pipeline's time zone. A figure that was not written is `None`, never 0, and an unreadable
 //! value spoils only itself.
 
+mod objects;
 mod runs;
 mod series;
 #[cfg(test)]
@@ -11,10 +12,12 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::data_checks::object_name;
 use crate::sql::{Answer, BadName, Dialect, FromValue, Row, Statement};
 
+pub use objects::ObjectDay;
 pub use runs::{CompletedRuns, RUN_DAYS, StoredUsual, UsualRuns, run_days, silence_limits};
 pub use series::Figure;
 
@@ -26,7 +29,7 @@ pub const DAYS: i64 = 130;
 pub const MOST_ROWS: usize = 50_000;
 
 /// The number of runs of a sync by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Ended without an error of their own.
     pub completed: u64,
@@ -46,7 +49,7 @@ impl Tally {
 }
 
 /// The state of the data on a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataDay {
     pub day: Date,
     /// Records that should be in the destination.
@@ -92,7 +95,7 @@ impl DataDay {
 }
 
 /// The runs of one sync that began on a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SyncDay {
     pub day: Date,
     pub outcomes: Tally,
@@ -116,7 +119,7 @@ fn share(part: f64, whole: f64) -> Option<f64> {
 }
 
 /// The figures of a span of days, oldest first. A day without a row is absent.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     pub days: Vec<DataDay>,
     /// By the key of the sync.
@@ -192,6 +195,18 @@ impl<'p> Reads<'p> {
         self.bound("runs of the audit log by day", sql, from, to)
     }
 
+    /// Selects the comparisons of each object in a span of days, both ends included: [`ObjectDay::newest`] reads them. `None` if
+    /// no object is compared.
+    pub fn objects(&self, from: Date, to: Date) -> Option<Statement> {
+        let sql = format!(
+            "SELECT object_name, compared_at, source_rows, destination_rows, missing_rows, extra_rows, different_rows, \
+             pending_rows, fields_compared, fields_agreeing, not_compared FROM {} WHERE pipeline = :pipeline \
+             AND snapshot_date >= :from AND snapshot_date <= :to ORDER BY object_name, compared_at",
+            self.objects.as_ref()?
+        );
+        Some(self.bound("comparisons of the objects", sql, from, to))
+    }
+
     /// Selects a page of the completed runs of a span of days, both ends included, in the order of their keys, after the key
     /// `behind`: [`CompletedRuns::add`] reads it.
     pub fn completed(&self, from: Date, to: Date, behind: &str) -> Statement {
@@ -211,6 +226,17 @@ impl<'p> Reads<'p> {
 }
 
 impl History {
+    /// Returns the figures from this day on.
+    #[must_use]
+    pub fn since(&self, from: Date) -> Self {
+        let of_sync = |days: &Vec<SyncDay>| days.iter().filter(|day| day.day >= from).copied().collect();
+        Self {
+            days: self.days.iter().filter(|day| day.day >= from).copied().collect(),
+            syncs: self.syncs.iter().map(|(sync, days)| (sync.clone(), of_sync(days))).collect(),
+            missing: self.missing.range(from..).map(|(day, why)| (*day, why.clone())).collect(),
+        }
+    }
+
     /// Reads the answers of [`Reads::days`] and [`Reads::syncs`]. Rows without a readable day, and rows of runs without a sync,
     /// are left out.
     pub fn read(days: &Answer, syncs: &Answer) -> Self {
