@@ -1,8 +1,9 @@
 //! Reads that more than one program makes: samples of rejected records, comparisons of objects, the live definition of a
-//! pipeline, and what remedies rely on.
+//! pipeline, what remedies rely on, and what the status page shows.
 
 pub mod definition;
 pub mod objects;
+pub mod page;
 pub mod proof;
 pub mod remedies;
 mod streams;

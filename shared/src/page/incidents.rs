@@ -50,9 +50,10 @@ impl Wrong {
         now: Timestamp,
     ) -> Vec<Self> {
         let open = incidents.iter().filter(|incident| incident.state.is_open());
-        let mut open: Vec<Self> =
-            open.map(|incident| Self::of(incident, silences, pipeline, now)).collect();
-        open.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.incident.cmp(&b.incident)));
+        let mut open: Vec<Self> = open.map(|incident| Self::of(incident, silences, pipeline, now)).collect();
+        open.sort_by(|a, b| {
+            b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.incident.cmp(&b.incident))
+        });
         open
     }
 

@@ -3,11 +3,11 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Board, Compared, Episode, Gap, Inputs, OUT_OF_DATE, Page, Remedies, SCHEMA, State, SyncState, Trend, UNCHECKED,
-    Wrong,
-};
 use super::parts::capital;
+use super::{
+    Board, Compared, Episode, Gap, Inputs, OUT_OF_DATE, Page, Remedies, SCHEMA, State, SyncState, Trend,
+    UNCHECKED, Wrong,
+};
 use crate::data_checks::DataCheck;
 use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, WAREHOUSE};
 use crate::incident::{Incident, State as Stage};
@@ -32,9 +32,11 @@ impl Page {
         let stored = inputs.stored.as_ref().unwrap_or(&nothing);
         let silences = active(&pipeline.silences, &stored.silences, now);
         let wrong = Wrong::all(&stored.incidents, &silences, pipeline, now);
-        let checked_at = inputs.rounds.as_ref().ok().and_then(|rounds| {
-            rounds.get(Judge::ScheduleVerification.function()).copied()
-        });
+        let checked_at = inputs
+            .rounds
+            .as_ref()
+            .ok()
+            .and_then(|rounds| rounds.get(Judge::ScheduleVerification.function()).copied());
         let unsure = unsure(inputs, checked_at, now);
         let (state, headline, since) = match unsure {
             Some(why) => (State::Unknown, format!("State unknown: {why}"), None),
@@ -44,7 +46,8 @@ impl Page {
         let checked = checked_at.map(|at| format!("; checked {} ago", words(now.duration_since(at))));
         let checked = checked.filter(|_| state != State::Unknown).unwrap_or_default();
         let recorded = inputs.recorded.as_ref().ok();
-        let figures = recorded.map(|recorded| Trend::all(recorded, stored, pipeline, now)).unwrap_or_default();
+        let figures =
+            recorded.map(|recorded| Trend::all(recorded, stored, pipeline, now)).unwrap_or_default();
         let known = inputs.stored.is_ok();
         let mut page = Self {
             schema: SCHEMA,
@@ -62,9 +65,7 @@ impl Page {
             figures,
             objects: Compared::all(inputs, pipeline),
             remedies: known.then(|| Remedies::of(stored, pipeline, now)),
-            scoreboard: recorded
-                .filter(|_| known)
-                .map(|recorded| Board::of(stored, recorded, pipeline, now)),
+            scoreboard: recorded.filter(|_| known).map(|recorded| Board::of(stored, recorded, pipeline, now)),
             incidents: Episode::all(&stored.incidents, now),
             unknown: Vec::new(),
             unwatched: unwatched(pipeline, &silences),
@@ -190,11 +191,14 @@ fn longest(judge: Judge) -> SignedDuration {
 }
 
 fn unwatched(pipeline: &Pipeline, silences: &[Silence]) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> = silences.iter().map(|silence| {
-        let until = moment(silence.until, silence.from, &pipeline.time_zone);
-        let why = format!("silenced by {} until {until}: {}", silence.owner, silence.reason);
-        gap(line(&silence.scope.to_string()), why)
-    }).collect();
+    let mut gaps: Vec<Gap> = silences
+        .iter()
+        .map(|silence| {
+            let until = moment(silence.until, silence.from, &pipeline.time_zone);
+            let why = format!("silenced by {} until {until}: {}", silence.owner, silence.reason);
+            gap(line(&silence.scope.to_string()), why)
+        })
+        .collect();
     let mode = |wanted: Mode| {
         let of = move |check: &&Check| check.learns() && pipeline.expectations.mode(**check) == wanted;
         titles(Check::ALL.iter().filter(of))
@@ -218,7 +222,10 @@ fn unwatched(pipeline: &Pipeline, silences: &[Silence]) -> Vec<Gap> {
         gaps.push(gap(counted(ignored, "sync"), "of the workspace, ignored by pipeline.toml"));
     }
     if pipeline.remedies.level != Level::Act {
-        gaps.push(gap("Remedies", format!("level {}: no fault is healed by itself", pipeline.remedies.level)));
+        gaps.push(gap(
+            "Remedies",
+            format!("level {}: no fault is healed by itself", pipeline.remedies.level),
+        ));
     }
     gaps
 }

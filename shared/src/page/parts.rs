@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::of::line;
 use super::{
-    Act, Board, Compared, DayOutcome, Inputs, LastRun, Metric, RUN_DAYS, Recorded, Remedies, RunDay, SHOWN_DAYS,
-    ShownLimit, State, SyncState, Trend, TrendDay, Wrong,
+    Act, Board, Compared, DayOutcome, Inputs, LastRun, Metric, RUN_DAYS, Recorded, Remedies, RunDay,
+    SHOWN_DAYS, ShownLimit, State, SyncState, Trend, TrendDay, Wrong,
 };
 use crate::days::{day_of, days_before};
 use crate::expect::{Measure, Sensitivity, judge_days};
@@ -87,7 +87,12 @@ fn run_days(sync: &str, recorded: &Recorded, pipeline: &Pipeline, now: Timestamp
 
 impl Trend {
     /// The figures of the pipeline's data, as expectations judge them, and the agreement of both sides where objects are compared.
-    pub(super) fn all(recorded: &Recorded, stored: &Stored, pipeline: &Pipeline, now: Timestamp) -> Vec<Self> {
+    pub(super) fn all(
+        recorded: &Recorded,
+        stored: &Stored,
+        pipeline: &Pipeline,
+        now: Timestamp,
+    ) -> Vec<Self> {
         let last = days_before(day_of(now, &pipeline.time_zone), 1);
         let exceptions = Exceptions::new(&stored.marks, &pipeline.quiet_days);
         let figures = recorded.history.series(&pipeline.name, last, &exceptions);
@@ -117,16 +122,21 @@ impl Trend {
         let days: Vec<TrendDay> = days.collect();
         let newest = verdicts.last();
         let subject = &figure.subject;
-        let point = newest.filter(|verdict| verdict.point.is_some()).and_then(|verdict| verdict.sentence(subject));
+        let point =
+            newest.filter(|verdict| verdict.point.is_some()).and_then(|verdict| verdict.sentence(subject));
         let drift = || Some(lasting(&verdicts)?.sentence(subject, measure));
         let why = || Some(format!("Not judged: {}.", newest?.reason.as_ref()?));
         let expected = newest.and_then(|verdict| verdict.expectation);
         let mut forecasts = forecasts(pipeline, figure);
-        let forecast =
-            forecasts.first().map(|(limit, forecast)| forecast.sentence(subject, measure, *limit));
+        let forecast = forecasts.first().map(|(limit, forecast)| forecast.sentence(subject, measure, *limit));
         let (title, unit) = match measure {
-            Measure::Coverage => (format!("Coverage of {} in {}", pipeline.terms.records, pipeline.terms.destination), "percent"),
-            Measure::NullRate => (format!("{} with missing values", capital(&pipeline.terms.records)), "percent"),
+            Measure::Coverage => (
+                format!("Coverage of {} in {}", pipeline.terms.records, pipeline.terms.destination),
+                "percent",
+            ),
+            Measure::NullRate => {
+                (format!("{} with missing values", capital(&pipeline.terms.records)), "percent")
+            }
             _ => (format!("{} that wait to be synced", capital(&pipeline.terms.records)), "records"),
         };
         Self {
@@ -187,7 +197,12 @@ impl Compared {
     pub(super) fn all(inputs: &Inputs, pipeline: &Pipeline) -> Vec<Self> {
         let of = |object: &crate::reconcile::Object| Self {
             object: line(&object.name),
-            found: inputs.recorded.as_ref().ok().and_then(|recorded| recorded.objects.get(&object.name)).cloned(),
+            found: inputs
+                .recorded
+                .as_ref()
+                .ok()
+                .and_then(|recorded| recorded.objects.get(&object.name))
+                .cloned(),
             last_compared_at: inputs
                 .reconciled
                 .iter()
@@ -237,7 +252,10 @@ impl Board {
                 metric: score.metric.id(),
                 title: score.title,
                 value: score.reading.value.map(Value::number),
-                shown: score.reading.value.map_or_else(|| line(&reason.unwrap_or_default()), |value| value.text(goal)),
+                shown: score
+                    .reading
+                    .value
+                    .map_or_else(|| line(&reason.unwrap_or_default()), |value| value.text(goal)),
                 goal: score.goal.map(|goal| goal.to_string()),
                 outcome: score.outcome,
                 days: score.metric.days(),
