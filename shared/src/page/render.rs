@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::of::moment;
-use super::{OUT_OF_DATE, Page, RENEWED_EVERY, RUN_DAYS, SHOWN_DAYS, State, Trend};
+use super::{OUT_OF_DATE, Page, RENEWED_EVERY, RUN_DAYS, SHOWN_DAYS, State, Trend, TrendDay};
 use crate::text::{bounded, counted, grouped, minute_utc, percent, rounded, two_digits, words};
 
 const STYLE: &str = include_str!("page.css");
@@ -220,7 +220,9 @@ impl Plot {
         let known: Vec<_> = days.iter().filter_map(|day| Some((day.value?, day.day))).collect();
         let order = |a: &&(f64, Date), b: &&(f64, Date)| a.0.total_cmp(&b.0);
         let (lowest, highest) = (known.iter().min_by(order)?, known.iter().max_by(order)?);
-        let ranges = days.iter().flat_map(|day| [day.low, day.high]).flatten();
+        // Without a figure nothing is expected of a day either: its range is as wide as can be.
+        let range = |day: &TrendDay| day.value.and(day.low.zip(day.high));
+        let ranges = days.iter().filter_map(range).flat_map(|(low, high)| [low, high]);
         let all = ranges.chain([lowest.0, highest.0]).chain(trend.limits.iter().map(|limit| limit.value));
         let (bottom, top) = all.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
         let span = (top - bottom).max(f64::MIN_POSITIVE);
@@ -235,7 +237,7 @@ impl Plot {
         Some(Self {
             width: days.len().saturating_sub(1).max(1),
             line: path(days.iter().map(|day| day.value.map(y))),
-            band: band(days.iter().map(|day| Some((y(day.low?), y(day.high?))))),
+            band: band(days.iter().map(|day| range(day).map(|(low, high)| (y(low), y(high))))),
             limits,
             top: text(top),
             bottom: text(bottom),
@@ -249,7 +251,7 @@ impl Plot {
 /// The areas between the lower and the upper edges, one for each stretch of known days.
 fn band(edges: impl Iterator<Item = Option<(f64, f64)>>) -> String {
     let (mut text, mut upper, mut lower) = (String::new(), String::new(), Vec::new());
-    for (x, edge) in edges.enumerate().map(|(x, edge)| (x, edge)).chain([(0, None)]) {
+    for (x, edge) in edges.enumerate().chain([(0, None)]) {
         match edge {
             Some((low, high)) => {
                 upper.push_str(&format!("{}{x} {}", if upper.is_empty() { "M" } else { "L" }, tenths(high)));

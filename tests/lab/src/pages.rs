@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::finding::{Check, Evidence, Judge, Outcome, Severity};
-use syncwatch::history::History;
+use syncwatch::history::{History, ObjectDay};
 use syncwatch::incident::{Acknowledged, Act, Course, Episode, Hold, Incident, IncidentKey, State};
 use syncwatch::judge::unusual::judge_figures;
 use syncwatch::marks::Exceptions;
@@ -17,6 +17,7 @@ use syncwatch::observe::page::recorded;
 use syncwatch::page::{Inputs, Live, Page, Recorded};
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{Plan, Record, Target};
+use syncwatch::rounds::{ReconciledRound, Tried};
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::scoreboard::{LagSample, RunsByHand, Stored};
 use syncwatch::silence::{Scope, Silence, Tally};
@@ -144,7 +145,12 @@ async fn healthy(now: Timestamp, faults: &[Fault]) -> Result<Sample> {
     let past = Past::of_world(&pipeline, &world, Pace::OF_SEED, last, faults)?;
     past.write(&warehouse, &pipeline).await?;
     let asker = Asker::new(&warehouse, READING);
-    let read = recorded(&pipeline, warehouse.dialect(), asker, now).await.map_err(anyhow::Error::msg)?;
+    let mut read = recorded(&pipeline, warehouse.dialect(), asker, now).await.map_err(anyhow::Error::msg)?;
+    let compared_at = now - hours(7);
+    read.objects =
+        pipeline.objects.iter().map(|object| (object.name.clone(), compared(compared_at))).collect();
+    let tried = Tried { at: compared_at, compared: Some(compared_at) };
+    let objects = pipeline.objects.iter().map(|object| (object.name.clone(), tried)).collect();
     let lags = (0..60).map(|back| LagSample { at: now - hours(24 * back + 15), lag: mins(12 + back % 9) });
     let begun = now - hours(24 * 100);
     let stored = Stored {
@@ -163,11 +169,25 @@ async fn healthy(now: Timestamp, faults: &[Fault]) -> Result<Sample> {
     let inputs = Inputs {
         stored: Ok(stored),
         rounds: Ok(rounds.collect()),
-        reconciled: Ok(None),
+        reconciled: Ok(Some(ReconciledRound { at: Some(compared_at), objects })),
         recorded: Ok(read),
         syncs: syncs.collect(),
     };
     Ok(Sample { name: "healthy", pipeline, inputs, now })
+}
+
+fn compared(compared_at: Timestamp) -> ObjectDay {
+    ObjectDay {
+        compared_at,
+        source: Some(20_000),
+        destination: Some(19_420),
+        missing: Some(4),
+        extra: Some(0),
+        different: Some(2),
+        pending: Some(11),
+        agreement: Some(99.994),
+        not_compared: None,
+    }
 }
 
 fn live(label: &str, now: Timestamp) -> Live {
@@ -277,6 +297,8 @@ fn critical(healthy: &Sample, now: Timestamp) -> Result<Sample> {
         3 * 60 + 20,
         "paused since Friday 06:43; 13 scheduled runs missed",
     );
+    let cause = "Somebody paused it in Census; Census does not record who".to_owned();
+    let paused = Incident { cause, ..paused };
     let late = incident(
         Check::Freshness,
         "changes-arrive",
