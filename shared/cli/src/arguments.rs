@@ -108,6 +108,12 @@ pub enum Command {
     },
     /// Show the success metrics of the pipeline against their goals
     Scoreboard,
+    /// Print a link to the status page that is valid for an hour, or write the page into a folder
+    Page {
+        /// Folder for the files of a page that is made now
+        #[arg(long, value_name = "FOLDER", value_parser = path())]
+        out: Option<PathBuf>,
+    },
     /// Compare every record of both sides, and show why they differ
     Reconcile(Comparison),
     /// Show, compare or accept the definition of syncs, tables and views
@@ -651,6 +657,8 @@ mod tests {
         let table = [
             ("status", Command::Status),
             ("incidents", Command::Incidents),
+            ("page", Command::Page { out: None }),
+            ("page --out pages", Command::Page { out: Some(PathBuf::from("pages")) }),
             ("runs properties-create", runs(10)),
             ("runs --last=100 properties-create", runs(100)),
             ("check-config", config(None)),

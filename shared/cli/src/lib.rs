@@ -22,6 +22,7 @@ mod judge_history;
 pub mod mark;
 pub mod message;
 pub mod objects;
+pub mod page;
 mod plan;
 pub mod probe;
 pub mod progress;
@@ -235,6 +236,7 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Page { out } => Ok(Answer::done(&self.page(out.as_deref()).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
             Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,

@@ -46,7 +46,7 @@ pub async fn recorded(
         Some(statement) => ObjectDay::newest(&asker.ask(&statement).await.map_err(text)?),
         None => BTreeMap::new(),
     };
-    Ok(Recorded { read_at: now, history: History::read(&days, &syncs), objects })
+    Ok(Recorded { read_at: now, history: History::read(&days, &syncs), objects, unrenewed: None })
 }
 
 /// Reads the stored state and the syncs at Census, and adds the figures of the audit log.

@@ -23,8 +23,11 @@ use crate::history::{DAYS, History, ObjectDay};
 use crate::observation::Run;
 use crate::pipeline::{Level, Terms};
 use crate::remedy::{Score, State as RemedyState};
+pub use crate::rounds::PAGE_OUT_OF_DATE as OUT_OF_DATE;
 use crate::rounds::ReconciledRound;
 use crate::scoreboard::{Outcome, Stored};
+
+use of::line;
 
 pub use incidents::{Episode, Wrong};
 pub use render::{File, RenderError};
@@ -33,8 +36,6 @@ pub use render::{File, RenderError};
 pub const SCHEMA: &str = "syncwatch.status/1";
 /// How often the page is renewed.
 pub const RENEWED_EVERY: SignedDuration = SignedDuration::from_mins(5);
-/// The page is out of date if it was not renewed for so long.
-pub const OUT_OF_DATE: SignedDuration = SignedDuration::from_mins(15);
 /// The state is unknown if the syncs were not checked for so long; they are checked every two minutes.
 pub const UNCHECKED: SignedDuration = SignedDuration::from_mins(10);
 /// The days of figures and incidents that the page shows.
@@ -53,6 +54,19 @@ pub struct Recorded {
     pub history: History,
     /// The newest comparison of each object.
     pub objects: BTreeMap<String, ObjectDay>,
+    /// Why newer figures could not be read.
+    #[serde(skip)]
+    pub unrenewed: Option<String>,
+}
+
+/// A round of the snapshot or of reconciliation has written its rows so long after it began.
+const WRITTEN_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+impl Recorded {
+    /// Returns whether it has the rows of rounds that began at these instants, as far as there were any.
+    pub fn is_current(&self, rounds: impl IntoIterator<Item = Timestamp>) -> bool {
+        rounds.into_iter().all(|began| self.read_at.duration_since(began) > WRITTEN_WITHIN)
+    }
 }
 
 /// A sync as Census has it now.
@@ -113,7 +127,7 @@ pub struct Page {
     /// The page is out of date if it was not renewed until then.
     pub out_of_date_at: Timestamp,
     pub state: State,
-    /// The state in a few words, such as `3 problems, the worst critical`.
+    /// The state in a few words, such as `3 problems (worst: critical)`.
     pub headline: String,
     /// Since when that is so; `None` if it is unknown.
     pub since: Option<Timestamp>,
@@ -148,8 +162,8 @@ pub struct Words {
 
 impl From<&Terms> for Words {
     fn from(terms: &Terms) -> Self {
-        let Terms { records, destination, audience } = terms.clone();
-        Self { records, destination, audience }
+        let Terms { records, destination, audience } = terms;
+        Self { records: line(records), destination: line(destination), audience: line(audience) }
     }
 }
 

@@ -111,8 +111,8 @@ fn judged(wrong: &[Wrong], stored: &Stored) -> (State, String, Option<Timestamp>
     };
     let since = problems.iter().map(|wrong| wrong.since).min();
     let headline = match problems.len() {
-        1 => format!("1 {} problem", worst.severity),
-        many => format!("{many} problems, the worst {},", worst.severity),
+        1 => format!("1 problem ({})", worst.severity),
+        many => format!("{many} problems (worst: {})", worst.severity),
     };
     (worst.state(), headline, since)
 }
@@ -139,6 +139,10 @@ fn unknown(inputs: &Inputs, stored: &Stored, page: &Page, pipeline: &Pipeline, n
         ("Rounds of the functions", inputs.rounds.as_ref().err()),
         ("Comparisons of records", inputs.reconciled.as_ref().err()),
         ("Figures of the audit log", inputs.recorded.as_ref().err()),
+        (
+            "Newer figures of the audit log",
+            inputs.recorded.as_ref().ok().and_then(|read| read.unrenewed.as_ref()),
+        ),
     ];
     gaps.extend(unread.into_iter().filter_map(|(what, why)| Some(gap(what, why?))));
     for wrong in page.wrong.iter().filter(|wrong| wrong.unchecked_since.is_some()) {

@@ -44,10 +44,14 @@ pub struct File {
 
 impl Page {
     /// Renders all files of the page: HTML, JSON, badge and feed. Times are shown in this zone.
-    pub fn files(&self, zone: &TimeZone) -> Result<[File; 4], RenderError> {
+    ///
+    /// `live.html` reloads itself, for a screen on a wall; `index.html` does not, as a reload interrupts a screen reader (WCAG 2.2,
+    /// criterion 2.2.1, and its technique G76).
+    pub fn files(&self, zone: &TimeZone) -> Result<[File; 5], RenderError> {
         let file = |name, content_type, text| File { name, content_type, text };
         Ok([
             file("index.html", "text/html; charset=utf-8", self.html(zone)?),
+            file("live.html", "text/html; charset=utf-8", self.live_html(zone)?),
             file("status.json", "application/json", self.json()),
             file("badge.svg", "image/svg+xml", self.badge(zone)?),
             file("incidents.atom", "application/atom+xml; charset=utf-8", self.atom(zone)?),
@@ -56,13 +60,22 @@ impl Page {
 
     /// Renders `index.html`.
     pub fn html(&self, zone: &TimeZone) -> Result<String, RenderError> {
+        self.html_with(None, zone)
+    }
+
+    /// Renders `live.html`.
+    pub fn live_html(&self, zone: &TimeZone) -> Result<String, RenderError> {
+        self.html_with(Some(RENEWED_EVERY), zone)
+    }
+
+    fn html_with(&self, reload: Option<SignedDuration>, zone: &TimeZone) -> Result<String, RenderError> {
         let plots: Vec<Option<Plot>> = self.figures.iter().map(Plot::of).collect();
         let values = context! {
             page => Serde(self),
             plots => Serde(plots),
             style => Value::from_safe_string(STYLE.to_owned()),
             style_hash => Value::from_safe_string(base64::encode(Sha256::digest(STYLE))),
-            refresh_seconds => RENEWED_EVERY.as_secs(),
+            refresh_seconds => reload.map(|every| every.as_secs()),
             renewed_every => counted(RENEWED_EVERY.as_mins().unsigned_abs(), "minute"),
             out_of_date => counted(OUT_OF_DATE.as_mins().unsigned_abs(), "minute"),
             run_days => RUN_DAYS,

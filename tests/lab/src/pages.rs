@@ -149,6 +149,10 @@ async fn healthy(now: Timestamp, faults: &[Fault]) -> Result<Sample> {
     let compared_at = now - hours(7);
     read.objects =
         pipeline.objects.iter().map(|object| (object.name.clone(), compared(compared_at))).collect();
+    for day in &mut read.history.days {
+        let values = day.synced.map(|synced| 3.0 * synced);
+        (day.fields_compared, day.fields_agreeing) = (values, values.map(|values| values - 4.0));
+    }
     let tried = Tried { at: compared_at, compared: Some(compared_at) };
     let objects = pipeline.objects.iter().map(|object| (object.name.clone(), tried)).collect();
     let lags = (0..60).map(|back| LagSample { at: now - hours(24 * back + 15), lag: mins(12 + back % 9) });
@@ -372,7 +376,12 @@ fn stale(healthy: &Sample, now: Timestamp) -> Sample {
 
 /// The first hour of a new deployment.
 fn empty(healthy: &Sample) -> Sample {
-    let recorded = Recorded { read_at: healthy.now, history: History::default(), objects: BTreeMap::new() };
+    let recorded = Recorded {
+        read_at: healthy.now,
+        history: History::default(),
+        objects: BTreeMap::new(),
+        unrenewed: None,
+    };
     let first = BTreeMap::from([(Judge::ScheduleVerification.function().to_owned(), healthy.now - mins(2))]);
     let stored = Stored { recorded_since: Some(healthy.now - mins(12)), ..Stored::default() };
     let inputs =
