@@ -64,8 +64,8 @@ locals {
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
     { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
     { for id in local.owns : id => "${local.arn_root}:${id == "function:own" ? "lambda" : "cloudwatch"}:${local.here}:${trimsuffix(id, ":own")}:${local.prefix}-*" },
-    # The objects in it; no function lists a bucket.
-    { for id, name in local.buckets : id => "${local.arn_root}:s3:::${name}/*" },
+    # The files of this pipeline; no function lists a bucket.
+    { for id, name in local.buckets : id => "${local.arn_root}:s3:::${name}/${local.pipeline}/*" },
     { for id in local.identities : id => "${local.arn_root}:ses:${local.here}:identity/${var.mail_identity}" },
   )
 

@@ -18,7 +18,7 @@ pub const CENSUS_LIMIT: Duration = Duration::from_secs(25);
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(45);
 
 /// Reads everything. Fails while AWS does not answer, or Census is too slow for the time that the function has.
-pub async fn inputs(site: &Site, now: Timestamp) -> anyhow::Result<Inputs> {
+pub(crate) async fn inputs(site: &Site, now: Timestamp) -> anyhow::Result<Inputs> {
     let recorded = figures(site, now).await?;
     let census = site.census(now).await?;
     let census = census.as_ref().map_err(ToString::to_string);
