@@ -153,9 +153,21 @@ run "pages_are_private_and_encrypted" {
         Principal = "*"
         Resource  = ["arn:aws:s3:::syncwatch-pages-123456789012", "arn:aws:s3:::syncwatch-pages-123456789012/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        }, {
+        Sid       = "NoOldTls"
+        Effect    = "Deny"
+        Action    = ["s3:*"]
+        Principal = "*"
+        Resource  = ["arn:aws:s3:::syncwatch-pages-123456789012", "arn:aws:s3:::syncwatch-pages-123456789012/*"]
+        Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
       }]
     }
     error_message = "The bucket of status pages lets somebody read it, or by plain HTTP."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_lifecycle_configuration.pages["bucket:pages"].rule).expiration[0].days == 30
+    error_message = "A page that is not renewed is kept for ever."
   }
 
   assert {

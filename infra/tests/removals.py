@@ -22,6 +22,7 @@ GUARDS = {
     "aws_iam_role_policy": "permissions",
     "aws_lambda_function_event_invoke_config": "functions",
     "aws_lambda_permission": "permissions",
+    "aws_s3_bucket_lifecycle_configuration": "permissions",
     "aws_s3_bucket_policy": "permissions",
     "aws_s3_bucket_public_access_block": "permissions",
     "aws_s3_bucket_server_side_encryption_configuration": "permissions",
