@@ -111,8 +111,8 @@ async fn judge(
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = path.strip_prefix('/').unwrap_or(path);
     let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
-    let calls = of_bucket(&method, rest, &headers)
-        .map_or_else(|| calls(rest, &headers, &body), |call| vec![call]);
+    let calls =
+        of_bucket(&method, rest, &headers).map_or_else(|| calls(rest, &headers, &body), |call| vec![call]);
     let allowed = rules.allowed.get(function);
     let refused = calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)));
     if let Some(call) = refused {

@@ -346,7 +346,9 @@ impl FunctionsTable {
             .get(id)
             .with_context(|| format!("no resource `{id}` in the table of functions"))?
         {
-            ResourceSpec::Topic(spec) | ResourceSpec::Own(spec) | ResourceSpec::Bucket(spec) => Ok(&spec.name),
+            ResourceSpec::Topic(spec) | ResourceSpec::Own(spec) | ResourceSpec::Bucket(spec) => {
+                Ok(&spec.name)
+            }
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
