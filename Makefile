@@ -172,7 +172,7 @@ docs: ## Build the API documentation; warnings fail
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, 10,000 series of figures, and the reconciliation of a million records; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify|reconcile, BESIDE=<zips of another build>
+bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, 10,000 series of figures, the status page, and the reconciliation of a million records; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify|page|reconcile, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'

@@ -162,7 +162,7 @@ run "pages_are_private_and_encrypted" {
         Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
       }]
     }
-    error_message = "The bucket of status pages lets somebody read it, or by plain HTTP."
+    error_message = "The bucket of status pages can be read by others, or by plain HTTP."
   }
 
   assert {

@@ -2,7 +2,7 @@
 
 Each state is opened at three widths, in the light and the dark scheme and for print, without JavaScript: nothing may be wider than
 the window, and the browser may report no error. axe-core, which needs JavaScript, must find no violation; html5lib must find valid
-HTML. A picture of each state is compared with the one in `golden/`; with UPDATE=1 it replaces it, and a person looks at it.
+HTML. A picture of each state is compared with the one in `golden/`; with UPDATE=1 it replaces it; open it before you commit it.
 """
 
 import io
@@ -88,7 +88,7 @@ def compared(found, path, out, report):
         shutil.copy(out / f"{path.stem}.png", path)
         return
     if not path.exists():
-        report(f"{path.name} is missing: make page-check UPDATE=1, and look at it")
+        report(f"{path.name} is missing: make page-check UPDATE=1, and open it")
         return
     golden, found = Image.open(path).convert("RGB"), found.convert("RGB")
     if golden.size != found.size:

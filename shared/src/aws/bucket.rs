@@ -69,7 +69,7 @@ impl Bucket {
         }
     }
 
-    /// Signs a link by which whoever has it may read an object from `now` on, for so long.
+    /// Signs a link that opens an object without a login from `now` on, for so long.
     pub async fn link(&self, key: &str, lasts: Duration, now: Timestamp) -> Result<String, AwsError> {
         let mut request = Request::builder().method(Method::GET).uri(self.url(key)).body(Bytes::new());
         if let Ok(request) = &mut request {

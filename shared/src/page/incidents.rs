@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::of::line;
+use super::words::line;
 use super::{SHOWN_DAYS, State};
 use crate::finding::Severity;
 use crate::incident::{Hold, Incident, NoticeKind};

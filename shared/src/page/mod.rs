@@ -8,6 +8,7 @@ mod incidents;
 mod of;
 mod parts;
 mod render;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -27,10 +28,9 @@ pub use crate::rounds::PAGE_OUT_OF_DATE as OUT_OF_DATE;
 use crate::rounds::ReconciledRound;
 use crate::scoreboard::{Outcome, Stored};
 
-use of::line;
-
 pub use incidents::{Episode, Wrong};
 pub use render::{File, RenderError};
+use words::line;
 
 /// The version of the JSON's shape; `status.schema.json` beside this file describes it. A change that breaks readers raises it.
 pub const SCHEMA: &str = "syncwatch.status/1";
@@ -146,9 +146,9 @@ pub struct Page {
     pub scoreboard: Option<Board>,
     /// The periods of the last 90 days in which an incident was open, newest first.
     pub incidents: Vec<Episode>,
-    /// What could not be read or checked now.
+    /// The parts that could not be read or checked now.
     pub unknown: Vec<Gap>,
-    /// What is not watched, by declaration or by a silence.
+    /// The parts that are not watched, by declaration or by a silence.
     pub unwatched: Vec<Gap>,
 }
 
@@ -237,7 +237,7 @@ pub struct Trend {
     pub limits: Vec<ShownLimit>,
     /// The expected range of the last day, as text.
     pub expected: Option<String>,
-    /// What the rules find about the last day, or why they do not judge it; `None` if it is as expected.
+    /// The finding of the rules about the last day, or why they do not judge it; `None` if it is as expected.
     pub note: Option<String>,
     /// When a limit will be passed, or why no day is forecast.
     pub forecast: Option<String>,

@@ -1,9 +1,8 @@
 //! Builds the page: the sentence of its state, and what is not known.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::parts::capital;
+use super::words::{capital, line, moment};
 use super::{
     Board, Compared, Episode, Gap, Inputs, OUT_OF_DATE, Page, Remedies, SCHEMA, State, SyncState, Trend,
     UNCHECKED, Wrong,
@@ -15,15 +14,7 @@ use crate::judge::SILENT;
 use crate::pipeline::{Level, Mode, Pipeline};
 use crate::scoreboard::Stored;
 use crate::silence::{Silence, active};
-use crate::text::{bounded, counted, words};
-
-/// Longer texts are not read, and would use up the size of the page.
-const CHARS: usize = 400;
-
-/// Puts a text of a vendor or a person into one bounded line.
-pub(super) fn line(text: &str) -> String {
-    bounded(text, CHARS)
-}
+use crate::text::{counted, words};
 
 impl Page {
     /// Builds the page of a pipeline at `now`.
@@ -74,13 +65,6 @@ impl Page {
         page.unknown = unknown(inputs, stored, &page, pipeline, now);
         page
     }
-}
-
-/// An instant of the last six days by its weekday, else by its date, in a zone.
-pub(super) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let recent = now.duration_since(at).abs() < SignedDuration::from_hours(6 * 24);
-    let form = if recent { "%A %H:%M" } else { "%-d %B %Y" };
-    at.to_zoned(zone.clone()).strftime(form).to_string()
 }
 
 /// Why the state is unknown, if it is.

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::of::line;
+use super::words::{capital, line};
 use super::{
     Act, Board, Compared, DayOutcome, Inputs, LastRun, Metric, RUN_DAYS, Recorded, Remedies, RunDay,
     SHOWN_DAYS, ShownLimit, State, SyncState, Trend, TrendDay, Wrong,
@@ -186,11 +186,6 @@ impl Trend {
             days,
         }
     }
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
 impl Compared {

@@ -1,6 +1,7 @@
 //! Renders the page as HTML, SVG, Atom and JSON. Templates escape every value; only markup of this module is passed as it is.
 
-use aws_smithy_types::base64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, contex
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::of::moment;
+use super::words::moment;
 use super::{OUT_OF_DATE, Page, RENEWED_EVERY, RUN_DAYS, SHOWN_DAYS, State, Trend, TrendDay};
 use crate::text::{bounded, counted, grouped, minute_utc, percent, rounded, two_digits, words};
 
@@ -74,7 +75,7 @@ impl Page {
             page => Serde(self),
             plots => Serde(plots),
             style => Value::from_safe_string(STYLE.to_owned()),
-            style_hash => Value::from_safe_string(base64::encode(Sha256::digest(STYLE))),
+            style_hash => Value::from_safe_string(STANDARD.encode(Sha256::digest(STYLE))),
             refresh_seconds => reload.map(|every| every.as_secs()),
             renewed_every => counted(RENEWED_EVERY.as_mins().unsigned_abs(), "minute"),
             out_of_date => counted(OUT_OF_DATE.as_mins().unsigned_abs(), "minute"),

@@ -1,4 +1,4 @@
-//! Status pages in each state that they must show well, from the lab's history: for tests, and to look at.
+//! Status pages in each state that they must show well, from the lab's history: for tests and for people.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -301,7 +301,7 @@ fn critical(healthy: &Sample, now: Timestamp) -> Result<Sample> {
         3 * 60 + 20,
         "paused since Friday 06:43; 13 scheduled runs missed",
     );
-    let cause = "Somebody paused it in Census; Census does not record who".to_owned();
+    let cause = "A person paused it in Census; Census does not record who".to_owned();
     let paused = Incident { cause, ..paused };
     let late = incident(
         Check::Freshness,
