@@ -10,9 +10,6 @@ mod parts;
 mod render;
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;

@@ -239,10 +239,12 @@ impl Plot {
         let ranges = days.iter().filter_map(range).flat_map(|(low, high)| [low, high]);
         let all = ranges.chain([lowest.0, highest.0]).chain(trend.limits.iter().map(|limit| limit.value));
         let (bottom, top) = all.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
+        // A share that hardly moves is drawn as one.
+        let bottom = if trend.unit == "percent" { bottom.min(top - 1.0).max(0.0) } else { bottom };
         let span = (top - bottom).max(f64::MIN_POSITIVE);
         let y = |x: f64| PLOT - 4.0 - (PLOT - 8.0) * (x - bottom) / span;
         let text = |x: f64| match trend.unit {
-            "percent" => percent(rounded(x, 1, &[])),
+            "percent" => percent(rounded(x, 1, &[100.0])),
             _ if x < 10.0 => two_digits(x.max(0.0)),
             _ => grouped(x.round() as u64),
         };
