@@ -34,6 +34,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "expectations",
             "advise",
             "scoreboard",
+            "page",
             "reconcile",
             "baseline",
             "remedies",

@@ -1258,7 +1258,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 26);
+    assert_eq!(examples.len(), 27);
 }
 
 #[tokio::test]

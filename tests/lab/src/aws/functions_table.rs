@@ -665,6 +665,7 @@ mod tests {
                 "reconciliation",
                 "remedies",
                 "schedule-verification",
+                "status-page",
                 "webhook-intake"
             ]
         );
