@@ -47,6 +47,9 @@ LINT_STAMP := $(LINT_VENV)/.syncwatch-$(shell sha256sum infra/requirements.txt |
 # So do the vendors' clients.
 CLIENTS_VENV := $(SYNCWATCH_VENV)-clients
 CLIENTS_STAMP := $(CLIENTS_VENV)/.syncwatch-$(shell sha256sum tests/clients/requirements.txt | cut -c1-16)
+# And the browser's driver.
+PAGE_VENV := $(SYNCWATCH_VENV)-page
+PAGE_STAMP := $(PAGE_VENV)/.syncwatch-$(shell sha256sum tests/page/requirements.txt | cut -c1-16)
 # cargo-deny and cargo-mutants are built once per version and cached.
 DENY_VERSION := 0.20.2
 MUTANTS_VERSION := 27.1.0
@@ -114,13 +117,25 @@ clients-check: $(CLIENTS_STAMP) ## Test the lab with the vendors' clients: Datab
 	@$(BUILD) syncwatch-lab --quiet
 	@'$(CLIENTS_VENV)/bin/python' tests/clients/check.py '$(CARGO_TARGET_DIR)/debug/syncwatch-lab'
 
+.PHONY: page
+page: ## Render the status page in each state from the lab's 120 days of history, and print the paths
+	@PYTHON='$(PYTHON)' bash .ci/setup demo
+	@$(BUILD) syncwatch-lab --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' pages '$(CARGO_TARGET_DIR)/pages'
+
+.PHONY: page-check
+page-check: $(PAGE_STAMP) ## Check the status page in Chromium: layout at three widths, accessibility, valid HTML, and a picture of each state; UPDATE=1 takes new pictures
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
+	@$(BUILD) syncwatch-lab --quiet
+	@UPDATE='$(UPDATE)' '$(PAGE_VENV)/bin/python' tests/page/check.py '$(CARGO_TARGET_DIR)/debug/syncwatch-lab' '$(CARGO_TARGET_DIR)/page-check'
+
 .PHONY: deny
 deny: $(DENY)/bin/cargo-deny ## Check licences, bans and sources of Cargo.lock; ADVISORIES=1 adds advisories, which needs the network
 	@'$<' --locked check licenses bans sources $(if $(filter-out 0,$(ADVISORIES)),advisories)
 
 .PHONY: pins
 pins: ## Rewrite the hashes of all pinned Python packages after a version change
-	@for file in $(REQUIREMENTS) infra/requirements.txt tests/clients/requirements.txt; do $(PYTHON) .ci/hash-pins.py $$file; done
+	@for file in $(REQUIREMENTS) infra/requirements.txt tests/clients/requirements.txt tests/page/requirements.txt; do $(PYTHON) .ci/hash-pins.py $$file; done
 
 .PHONY: simulate
 simulate: lab-zips ## Run the simulated days with real rounds: 150 quiet syncs in PAIRS=500 pairs of polls, and 90 days of flapping
@@ -133,7 +148,7 @@ mutants: $(MUTANTS)/bin/cargo-mutants ## Mutate the judging and deciding code, o
 	@PROPTEST_CASES=32 '$<' mutants --no-shuffle --output '$(CARGO_TARGET_DIR)' $(if $(SHARD),--shard $(SHARD))
 
 .PHONY: ci
-ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## Run everything that CI checks, including the demo, and Spark if Java is installed
+ci: fmt-check lint deny docs test infra-check clients-check page-check $(if $(HAS_JAVA),spark-check) demo ## Run everything that CI checks, including the demo, and Spark if Java is installed
 	@$(MAKE) --no-print-directory expectations SMALL=1
 
 .PHONY: check
@@ -157,7 +172,7 @@ docs: ## Build the API documentation; warnings fail
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, 10,000 series of figures, and the reconciliation of a million records; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify|reconcile, BESIDE=<zips of another build>
+bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against Python, checks on 5 million rows, a snapshot of 100,000 runs, 10,000 series of figures, the status page, and the reconciliation of a million records; ONLY=cold|check|scale|intake|warehouse|snapshot|figures|classify|page|reconcile, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
@@ -297,7 +312,7 @@ venv: $(VENV_STAMP) ## Make the Python environment with ministack and cargo-lamb
 .PHONY: clean
 clean: ## Remove all build output and the Python environments
 	cargo clean
-	rm -rf .venv .venv-infra .venv-spark .venv-clients
+	rm -rf .venv .venv-infra .venv-spark .venv-clients .venv-page
 
 $(VENV_STAMP):
 	@PYTHON='$(PYTHON)' bash .ci/setup
@@ -322,6 +337,12 @@ $(CLIENTS_STAMP):
 	@echo "==> Making the Python environment for the vendors' clients in $(CLIENTS_VENV)"
 	@$(PYTHON) -m venv --clear '$(CLIENTS_VENV)'
 	@$(call pip-install,$(CLIENTS_VENV),tests/clients/requirements.txt)
+	@touch '$@'
+
+$(PAGE_STAMP):
+	@echo "==> Making the Python environment for the browser's driver in $(PAGE_VENV)"
+	@$(PYTHON) -m venv --clear '$(PAGE_VENV)'
+	@$(call pip-install,$(PAGE_VENV),tests/page/requirements.txt)
 	@touch '$@'
 
 # From source: the crate registry does not have the published binary.

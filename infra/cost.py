@@ -71,6 +71,8 @@ def amounts(table, assumptions):
         "dynamodb_recovery_gb": assume["recovery_gb"],
         # With both channels, and without a heartbeat.
         "secrets": sum(name.startswith("secret:") and name != "secret:heartbeat" for name in resources),
+        # The files of the page.
+        "s3_puts": rounds["status-page"] * assume["files_a_page"],
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,

@@ -25,3 +25,8 @@ output "dashboard" {
   description = "The name of the CloudWatch dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
+
+output "page" {
+  description = "The address of the status page by CloudFront, for status_page_url in pipeline.toml; null without page_by_cloudfront. A signed link: `syncwatch page`."
+  value       = one([for distribution in aws_cloudfront_distribution.pages : "https://${distribution.domain_name}/${local.pipeline}/index.html"])
+}

@@ -33,6 +33,7 @@ locals {
   queues  = { for id, resource in local.resources : id => resource if startswith(id, "queue:") }
   tables  = { for id, resource in local.resources : id => resource if startswith(id, "table:") }
   secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
+  buckets = { for id, resource in local.resources : id => "${resource.name}-${local.account}" if startswith(id, "bucket:") }
   # Verified in SES by hand, as that needs records in DNS.
   identities = [for id in keys(local.resources) : id if startswith(id, "identity:")]
 
@@ -63,6 +64,8 @@ locals {
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
     { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
     { for id in local.owns : id => "${local.arn_root}:${id == "function:own" ? "lambda" : "cloudwatch"}:${local.here}:${trimsuffix(id, ":own")}:${local.prefix}-*" },
+    # The files of this pipeline; no function lists a bucket.
+    { for id, name in local.buckets : id => "${local.arn_root}:s3:::${name}/${local.pipeline}/*" },
     { for id in local.identities : id => "${local.arn_root}:ses:${local.here}:identity/${var.mail_identity}" },
   )
 
@@ -79,6 +82,7 @@ locals {
     { for id in keys(local.work_queues) : id => aws_sqs_queue.work[id].url },
     { for id in keys(local.tables) : id => aws_dynamodb_table.state[id].name },
     { for id in keys(local.secrets) : id => aws_secretsmanager_secret.this[id].name },
+    { for id in keys(local.buckets) : id => aws_s3_bucket.pages[id].bucket },
     { for id in local.owns : id => "${local.prefix}-*" },
   )
 }

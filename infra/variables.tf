@@ -75,6 +75,23 @@ variable "mail_identity" {
   }
 }
 
+variable "page_by_cloudfront" {
+  description = "Serve the status pages by CloudFront. Everybody who knows its address can read them, unless page_web_acl_arn restricts it. false: only signed links of `syncwatch page` open them."
+  type        = bool
+  default     = false
+}
+
+variable "page_web_acl_arn" {
+  description = "The web ACL of AWS WAF (scope CLOUDFRONT, region us-east-1) that decides who may read the status pages by CloudFront. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.page_web_acl_arn == null || var.page_by_cloudfront
+    error_message = "page_web_acl_arn needs page_by_cloudfront."
+  }
+}
+
 variable "alarm_emails" {
   description = "Mail addresses that get an alarm when Syncwatch itself fails. This path does not depend on Syncwatch's code."
   type        = set(string)

@@ -58,10 +58,11 @@ run "functions_match_the_table" {
         startswith(source, "file:") ? trimprefix(source, "file:") :
         startswith(source, "topic:") ? "arn:aws:sns:us-west-2:123456789012:mocked" :
         startswith(source, "queue:") ? "https://sqs.us-west-2.amazonaws.com/123456789012/mocked" :
+        startswith(source, "bucket:") ? "${local.table.resources[source].name}-123456789012" :
         local.table.resources[source].name
       ) if source != "secret:heartbeat"
     ]]))
-    error_message = "A setting must be a file path, a topic ARN, a queue URL, or the name of a table or secret."
+    error_message = "A setting must be a file path, a topic ARN, a queue URL, or the name of a table, bucket or secret."
   }
 }
 

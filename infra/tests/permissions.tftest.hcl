@@ -107,7 +107,7 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 
   assert {
-    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && !contains(["Log", "FunctionOwn", "AlarmOwn"], statement.Sid))]]))
+    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && !contains(["Log", "FunctionOwn", "AlarmOwn", "BucketPages"], statement.Sid))]]))
     error_message = "A permission of a function covers more than one resource."
   }
 
@@ -117,6 +117,87 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
       "configuration-audit lambda:GetFunctionConfiguration arn:aws:lambda:us-west-2:123456789012:function:syncwatch-*",
     ])
     error_message = "Only configuration-audit may read the other functions and the alarms, and nothing more."
+  }
+}
+
+run "only_status_page_reads_and_writes_the_files_of_the_page" {
+  assert {
+    condition = jsonencode(sort(flatten([for name, function in module.function : [for statement in function.made.policy.Statement : [for action in flatten([statement.Action]) : "${name} ${action} ${statement.Resource}" if startswith(action, "s3:")]]]))) == jsonencode([
+      "status-page s3:GetObject arn:aws:s3:::syncwatch-pages-123456789012/properties/*",
+      "status-page s3:PutObject arn:aws:s3:::syncwatch-pages-123456789012/properties/*",
+    ])
+    error_message = "status-page cannot store the page, or another function can, or it may do more."
+  }
+}
+
+run "pages_are_private_and_encrypted" {
+  assert {
+    condition = alltrue([for block in values(aws_s3_bucket_public_access_block.pages) : alltrue([
+      block.block_public_acls, block.block_public_policy, block.ignore_public_acls, block.restrict_public_buckets,
+    ])]) && toset(keys(aws_s3_bucket_public_access_block.pages)) == toset(["bucket:pages"])
+    error_message = "The bucket of status pages may become public."
+  }
+
+  assert {
+    condition     = [for one in values(aws_s3_bucket_server_side_encryption_configuration.pages) : one(one(one.rule).apply_server_side_encryption_by_default).sse_algorithm] == ["AES256"]
+    error_message = "The bucket of status pages is not encrypted."
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.pages["bucket:pages"].policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "OnlyEncryptedConnections"
+        Effect    = "Deny"
+        Action    = ["s3:*"]
+        Principal = "*"
+        Resource  = ["arn:aws:s3:::syncwatch-pages-123456789012", "arn:aws:s3:::syncwatch-pages-123456789012/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        }, {
+        Sid       = "NoOldTls"
+        Effect    = "Deny"
+        Action    = ["s3:*"]
+        Principal = "*"
+        Resource  = ["arn:aws:s3:::syncwatch-pages-123456789012", "arn:aws:s3:::syncwatch-pages-123456789012/*"]
+        Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
+      }]
+    }
+    error_message = "The bucket of status pages can be read by others, or by plain HTTP."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_lifecycle_configuration.pages["bucket:pages"].rule).expiration[0].days == 30
+    error_message = "A page that is not renewed is kept for ever."
+  }
+
+  assert {
+    condition     = length(aws_cloudfront_distribution.pages) == 0 && output.page == null
+    error_message = "The page is served without page_by_cloudfront."
+  }
+}
+
+run "cloudfront_alone_reads_the_files_of_the_page" {
+  variables {
+    page_by_cloudfront = true
+    page_web_acl_arn   = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/pages/0a1b2c3d"
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_s3_bucket_policy.pages["bucket:pages"].policy).Statement : [statement.Action, statement.Principal, statement.Resource, statement.Condition] if statement.Effect == "Allow"]) == jsonencode([[
+      ["s3:GetObject"], { Service = "cloudfront.amazonaws.com" },
+      [for file in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom"] : "arn:aws:s3:::syncwatch-pages-123456789012/*/${file}"],
+      { StringEquals = { "AWS:SourceArn" = aws_cloudfront_distribution.pages[0].arn } },
+    ]])
+    error_message = "Another reader than this distribution, or another file than those of the page."
+  }
+
+  assert {
+    condition = (
+      aws_cloudfront_origin_access_control.pages[0].signing_behavior == "always" &&
+      one(aws_cloudfront_distribution.pages[0].default_cache_behavior).viewer_protocol_policy == "redirect-to-https" &&
+      aws_cloudfront_distribution.pages[0].web_acl_id == var.page_web_acl_arn
+    )
+    error_message = "CloudFront does not sign its requests, or serves plain HTTP, or ignores the web ACL."
   }
 }
 

@@ -99,6 +99,16 @@ run "mail_identity_covers_every_sender" {
   expect_failures = [var.mail_identity]
 }
 
+run "page_web_acl_without_cloudfront" {
+  command = plan
+
+  variables {
+    page_web_acl_arn = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/pages/0a1b2c3d"
+  }
+
+  expect_failures = [var.page_web_acl_arn]
+}
+
 run "region_invalid" {
   command = plan
 

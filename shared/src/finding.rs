@@ -177,6 +177,8 @@ checks! {
     ChecksRan = "checks-ran", "data checks", ScheduleVerification, Itself, One;
     /// Each nightly snapshot was written.
     SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
+    /// The status page was renewed within 15 minutes.
+    PageRenewed = "page-renewed", "status page", ScheduleVerification, Itself, One;
     /// Remedies have the rights that they need, and do no harm.
     RemediesAct = "remedies-act", "remedies", Remedies, Itself, One;
     /// No fault of a sync is healed again and again.
@@ -272,6 +274,7 @@ impl Check {
             | Self::BreachForecast
             | Self::UnmappedField
             | Self::HealsReturn
+            | Self::PageRenewed
             | Self::RecordsExtra => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped

@@ -25,6 +25,7 @@ pub mod judge;
 pub mod marks;
 pub mod metrics;
 pub mod notice;
+pub mod page;
 pub mod pipeline;
 pub mod reconcile;
 pub mod remedy;

@@ -1,9 +1,10 @@
 //! Reads that more than one program makes: samples of rejected records, comparisons of objects, the live definition of a
-//! pipeline, its history, and what remedies rely on.
+//! pipeline, its history, what remedies rely on, and what the status page shows.
 
 pub mod definition;
 pub mod history;
 pub mod objects;
+pub mod page;
 pub mod proof;
 pub mod remedies;
 mod streams;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::{DeadLetters, TopicSubscribers};
+
+/// A status page that was not renewed for so long is out of date.
+pub const PAGE_OUT_OF_DATE: SignedDuration = SignedDuration::from_mins(15);
 
 /// The record of the last whole round of data checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +113,8 @@ pub struct Itself {
     pub snapshot: Result<Option<SnapshotRecord>, String>,
     /// The record of webhooks, if any was ever accepted or refused.
     pub webhooks: Result<Option<WebhookRecord>, String>,
+    /// When the status page was last renewed (UTC), if it ever was.
+    pub page: Result<Option<Timestamp>, String>,
     /// When the newest few runs ended whose webhooks are due (UTC).
     pub ended: Vec<Timestamp>,
 }

@@ -108,6 +108,9 @@ async fn functions_use_every_permission_that_they_have() {
     *seen -= SignedDuration::from_hours(8);
     assert!(store.put_looks("properties", "properties", Coverage::All, &looks, expected, now).await.unwrap());
     stage.deployment.invoke("reconciliation", &json!({ "task": "reconcile" })).await.unwrap();
+    stage.deployment.invoke("status-page", &json!({ "task": "publish" })).await.unwrap();
+    // Kept figures are read from the bucket.
+    stage.deployment.invoke("status-page", &json!({ "task": "publish" })).await.unwrap();
     // The second snapshot finds its table missing and notifies.
     let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());
     warehouse.execute(&Statement::new("the audit log", drop)).await.unwrap();
@@ -284,7 +287,7 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.
-fn patience() -> [(&'static str, Needs, Duration, u32); 10] {
+fn patience() -> [(&'static str, Needs, Duration, u32); 11] {
     let relay = alert_relay::post::Patience::default();
     [
         // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
@@ -299,6 +302,8 @@ fn patience() -> [(&'static str, Needs, Duration, u32); 10] {
         // Its records, and the end of its lease.
         ("reports", reports::NEEDS, reports::WAREHOUSE_LIMIT, 2),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
+        // Two records, the kept figures, its five files and the record of the page are each quick or fail the round.
+        ("status-page", status_page::NEEDS, status_page::READING_LIMIT, 2),
         // The secret, then the queue.
         ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),
         ("webhook-worker", webhook_intake::worker::NEEDS, webhook_intake::worker::READING_LIMIT, 1),

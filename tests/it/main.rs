@@ -33,6 +33,8 @@ mod operate;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod pairs;
 #[cfg(test)]
 mod preflight;

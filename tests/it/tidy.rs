@@ -206,6 +206,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "judge",
             "report",
             "notice",
+            "page",
             "metrics",
         ],
     ),

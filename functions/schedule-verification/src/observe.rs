@@ -47,13 +47,14 @@ pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
     let name = &site.pipeline.name;
-    let (dead_letters, subscribers, validated, reconciled, snapshot, webhooks) = futures::join!(
+    let (dead_letters, subscribers, validated, reconciled, snapshot, webhooks, page) = futures::join!(
         future::join_all(dead_letters),
         subscribers(site),
         store.last_round(name),
         store.last_reconciled(name),
         store.last_snapshot(name),
         store.last_webhooks(name),
+        store.page_renewed_at(name),
     );
     Itself {
         dead_letters,
@@ -62,6 +63,7 @@ pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -
         reconciled: reconciled.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
         webhooks: webhooks.map_err(|error| error.to_string()),
+        page: page.map_err(|error| error.to_string()),
         ended: workspace.ended.clone(),
     }
 }

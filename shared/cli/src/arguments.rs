@@ -36,6 +36,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "advise",
             "scoreboard",
             "report",
+            "page",
             "reconcile",
             "baseline",
             "remedies",
@@ -121,6 +122,12 @@ pub enum Command {
         /// Also write the report of the month as an HTML page
         #[arg(long, value_name = "FILE", value_parser = path(), requires = "month")]
         html: Option<PathBuf>,
+    },
+    /// Print a link to the status page that is valid for an hour, or write the page into a folder
+    Page {
+        /// Folder for the files of a page that is made now
+        #[arg(long, value_name = "FOLDER", value_parser = path())]
+        out: Option<PathBuf>,
     },
     /// Compare every record of both sides, and show why they differ
     Reconcile(Comparison),
@@ -649,11 +656,6 @@ mod tests {
         let explain =
             |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned), message: None };
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
-        let report = |week: Option<&str>, month: Option<&str>, html: Option<&str>| Command::Report {
-            week: week.and_then(Week::parse),
-            month: month.and_then(Month::parse),
-            html: html.map(PathBuf::from),
-        };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
         let test = |owner: Option<&str>, seconds| Command::AlertTest {
             owner: owner.map(str::to_owned),
@@ -678,9 +680,6 @@ mod tests {
         let table = [
             ("status", Command::Status),
             ("incidents", Command::Incidents),
-            ("report", report(None, None, None)),
-            ("report --week 2026-W48", report(Some("2026-W48"), None, None)),
-            ("report --html a.html --month=2026-11", report(None, Some("2026-11"), Some("a.html"))),
             ("runs properties-create", runs(10)),
             ("runs --last=100 properties-create", runs(100)),
             ("check-config", config(None)),
@@ -736,6 +735,25 @@ mod tests {
         }
         assert_eq!(read("status --pipeline a.toml").unwrap().pipeline, Some(PathBuf::from("a.toml")));
         assert_eq!(Command::parse(&["incidents"]), Ok(Command::Incidents));
+    }
+
+    #[test]
+    fn reports_and_pages_have_a_span_and_a_place() {
+        let report = |week: Option<&str>, month: Option<&str>, html: Option<&str>| Command::Report {
+            week: week.and_then(Week::parse),
+            month: month.and_then(Month::parse),
+            html: html.map(PathBuf::from),
+        };
+        let table = [
+            ("report", report(None, None, None)),
+            ("report --week 2026-W48", report(Some("2026-W48"), None, None)),
+            ("report --html a.html --month=2026-11", report(None, Some("2026-11"), Some("a.html"))),
+            ("page", Command::Page { out: None }),
+            ("page --out pages", Command::Page { out: Some(PathBuf::from("pages")) }),
+        ];
+        for (line, command) in table {
+            is_read(line, &command);
+        }
     }
 
     #[test]

@@ -97,10 +97,10 @@ impl Declared {
         Ok(declared)
     }
 
-    /// Returns the table or secret that a setting names; `None` if the setting is not such a name.
+    /// Returns the table, secret or bucket that a setting names; `None` if the setting is not such a name.
     pub(crate) fn name_for(&self, setting: &str) -> Option<&str> {
         let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
-        let is_name = source.starts_with("table:") || source.starts_with("secret:");
+        let is_name = ["table:", "secret:", "bucket:"].iter().any(|kind| source.starts_with(kind));
         self.resources.get(source).filter(|_| is_name).map(|resource| resource.name.as_str())
     }
 

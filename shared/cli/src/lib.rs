@@ -21,6 +21,7 @@ mod judge_history;
 pub mod mark;
 pub mod message;
 pub mod objects;
+pub mod page;
 pub mod probe;
 pub mod progress;
 pub mod reconcile;
@@ -240,6 +241,7 @@ impl Operator {
                 Ok(Answer::done(&self.monthly(*month, html.as_deref()).await?))
             }
             Command::Report { week, .. } => Ok(Answer::done(&self.digest(*week).await?)),
+            Command::Page { out } => Ok(Answer::done(&self.page(out.as_deref()).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
             Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,

@@ -77,6 +77,7 @@ impl World {
             ("SYNCWATCH_CENSUS_SECRET", "syncwatch/census-token"),
             ("SYNCWATCH_WEBHOOK_SECRET", "syncwatch/census-webhook"),
             ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+            ("SYNCWATCH_PAGES_BUCKET", "syncwatch-pages-1"),
             ("SYNCWATCH_TOPIC_ARN", "arn:aws:sns:us-east-1:1:notices"),
             ("SYNCWATCH_CENSUS_BASE_URL", &self.uri()),
         ];
@@ -1180,6 +1181,33 @@ async fn acceptance_with_nothing_read_is_refused() {
     assert_eq!(world.sent("TransactWriteItems").await.len(), 0);
 }
 
+#[tokio::test]
+async fn link_to_the_page_is_signed_for_an_hour_and_needs_no_request() {
+    let world = World::with(json!([])).await;
+    let (outcome, output) = world.run(&["page"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    let link = output.lines().next().unwrap();
+    assert!(link.starts_with(&format!("{}/syncwatch-pages-1/properties/index.html?", world.uri())), "{link}");
+    assert!(link.contains("X-Amz-Expires=3600") && link.contains("X-Amz-Signature="), "{link}");
+    assert!(output.contains("valid until 2026-11-24 11:00 UTC"), "{output}");
+    assert_eq!(world.asked().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn page_is_written_though_nothing_can_be_read() {
+    let world = World::with(json!([])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("page");
+    let (outcome, output) = world.run(&["page", "--out", out.to_str().unwrap()]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    assert!(output.starts_with("State unknown: the incidents cannot be read\n"), "{output}");
+    for name in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    let html = std::fs::read_to_string(out.join("index.html")).unwrap();
+    assert!(html.contains("Figures of the audit log") && html.contains("Sync properties-create"), "{html}");
+}
+
 /// Returns the JSON examples of the README by the command in their heading.
 fn examples() -> std::collections::BTreeMap<&'static str, Value> {
     let (_, shapes) = include_str!("../README.md").split_once("\n## JSON\n").unwrap();
@@ -1209,6 +1237,7 @@ fn readme_json_shapes_match_the_answers() {
             "scoreboard" => is::<scoreboard::Scores>(example),
             "report --week" => is::<syncwatch::report::Digest>(example),
             "report --month" => is::<syncwatch::report::Monthly>(example),
+            "page" => is::<page::PageAnswer>(example),
             "reconcile" => is::<reconcile::Compared>(example),
             "reconcile --key" => is::<reconcile::ComparedKey>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
@@ -1233,7 +1262,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 28);
+    assert_eq!(examples.len(), 29);
 }
 
 #[tokio::test]

@@ -40,6 +40,19 @@ impl HttpConnector for Connector {
     }
 }
 
+/// Sends a request that is signed already, and reads the whole answer. The error has no URL, whose query may be a secret.
+pub(super) async fn execute(
+    client: &reqwest::Client,
+    request: http::Request<bytes::Bytes>,
+    limit: Duration,
+) -> Result<(http::StatusCode, bytes::Bytes), reqwest::Error> {
+    let mut request = reqwest::Request::try_from(request)?;
+    *request.timeout_mut() = Some(limit);
+    let response = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+    let status = response.status();
+    Ok((status, response.bytes().await.map_err(reqwest::Error::without_url)?))
+}
+
 /// Converts the SDK's request for reqwest.
 fn outgoing(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;

@@ -117,11 +117,11 @@ impl Fault {
     }
 
     /// Classifies an error response.
-    fn of(answer: &ErrorMetadata) -> Self {
+    pub(super) fn of(answer: &ErrorMetadata) -> Self {
         let code = answer.code().unwrap_or("without a code");
         // Services name the same error with or without this suffix.
         match code.strip_suffix("Exception").unwrap_or(code) {
-            "ResourceNotFound" | "NotFound" | "QueueDoesNotExist" => Self::Missing,
+            "ResourceNotFound" | "NotFound" | "QueueDoesNotExist" | "NoSuchBucket" => Self::Missing,
             // The legacy code of SQS's query protocol, still sent in a header.
             "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
             "AccessDenied" | "AuthorizationError" => Self::Denied,
@@ -137,7 +137,8 @@ impl Fault {
             | "ProvisionedThroughputExceeded"
             | "RequestLimitExceeded"
             | "RequestThrottled"
-            | "LimitExceeded" => Self::Throttled,
+            | "LimitExceeded"
+            | "SlowDown" => Self::Throttled,
             _ => Self::Other {
                 code: code.to_owned(),
                 message: answer.message().unwrap_or("no message").to_owned(),
@@ -173,10 +174,20 @@ impl Kind {
             let credentials = detail.to_ascii_lowercase().contains("credential");
             if credentials { Fault::NoCredentials } else { Fault::NoAnswer { detail } }
         });
+        let words = answer.and_then(ErrorMetadata::message).unwrap_or_default().to_owned();
+        self.with_words(name, permission, fault, words)
+    }
+
+    /// Builds the error of a call on the resource `name` that failed in this way.
+    pub(super) fn fault(&self, name: &str, permission: &'static str, fault: Fault) -> AwsError {
+        self.with_words(name, permission, fault, String::new())
+    }
+
+    fn with_words(&self, name: &str, permission: &'static str, fault: Fault, words: String) -> AwsError {
         AwsError(Box::new(Details {
             resource: format!("{} {name}", self.name),
             fault,
-            words: answer.and_then(ErrorMetadata::message).unwrap_or_default().to_owned(),
+            words,
             permission,
             correct: self.correct,
             by_person: false,

@@ -1,4 +1,4 @@
-//! AWS clients for secrets, incidents, deliveries, queues and the notice topic, on one HTTP stack.
+//! AWS clients for secrets, incidents, deliveries, queues, pages and the notice topic, on one HTTP stack.
 //!
 //! [`Sdk::connect`] builds their shared configuration, once and without I/O. Credentials and region come from the
 //! environment that Lambda sets; the SDK's other providers (profiles, container and instance metadata) are not used.
@@ -14,6 +14,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
+pub mod bucket;
 mod connector;
 pub mod deliveries;
 #[cfg(feature = "deployment")]

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub const DAYS: i64 = 130;
 pub const MOST_ROWS: usize = 50_000;
 
 /// The number of runs of a sync by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Ended without an error of their own.
     pub completed: u64,
@@ -47,7 +48,7 @@ impl Tally {
 }
 
 /// The state of the data on a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataDay {
     pub day: Date,
     /// Records that should be in the destination.
@@ -93,7 +94,7 @@ impl DataDay {
 }
 
 /// The runs of one sync that began on a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SyncDay {
     pub day: Date,
     pub outcomes: Tally,
@@ -116,17 +117,25 @@ fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| 100.0 * part / whole)
 }
 
-/// How the records of an object compared on a day.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How the records of an object compared on a day; figures are `None` where it was not compared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ObjectDay {
     pub object: String,
     pub day: Date,
+    /// UTC.
+    pub compared_at: Option<Timestamp>,
     pub source_rows: Option<u64>,
+    pub destination_rows: Option<u64>,
     /// In the source only.
     pub missing_rows: Option<u64>,
     /// In the destination only.
     pub extra_rows: Option<u64>,
     pub different_rows: Option<u64>,
+    /// Changed too recently to be judged.
+    pub pending_rows: Option<u64>,
+    /// The share of the compared values that agree, in percent.
+    pub agreement: Option<f64>,
     /// Wrong records by their causes.
     pub by_fault: BTreeMap<String, u64>,
     /// Why they were not compared.
@@ -142,25 +151,36 @@ impl ObjectDay {
                 continue;
             };
             let figure = |column| value::<i64>(&row, column).and_then(|rows| u64::try_from(rows).ok());
+            let agreeing = value::<i64>(&row, "fields_agreeing").zip(value::<i64>(&row, "fields_compared"));
             let faults = value::<String>(&row, "by_fault").unwrap_or_default();
             days.pop_if(|last: &mut Self| last.object == object && last.day == day);
             days.push(Self {
                 object,
                 day,
+                compared_at: value(&row, "compared_at"),
                 source_rows: figure("source_rows"),
+                destination_rows: figure("destination_rows"),
                 missing_rows: figure("missing_rows"),
                 extra_rows: figure("extra_rows"),
                 different_rows: figure("different_rows"),
+                pending_rows: figure("pending_rows"),
+                agreement: agreeing.and_then(|(agreeing, compared)| share(agreeing as f64, compared as f64)),
                 by_fault: serde_json::from_str(&faults).unwrap_or_default(),
                 not_compared: value(&row, "not_compared"),
             });
         }
         days
     }
+
+    /// Returns the newest of each object, by its name.
+    pub fn newest(days: Vec<Self>) -> BTreeMap<String, Self> {
+        // They are sorted by object and day, so the last one stays.
+        days.into_iter().map(|day| (day.object.clone(), day)).collect()
+    }
 }
 
 /// The figures of a span of days, oldest first. A day without a row is absent.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     pub days: Vec<DataDay>,
     /// By the key of the sync.
@@ -252,8 +272,8 @@ impl<'p> Reads<'p> {
     /// Selects the comparisons of each object on each day of a span, both ends included; `None` without a log of objects.
     pub fn object_days(&self, from: Date, to: Date) -> Option<Statement> {
         let sql = format!(
-            "SELECT object_name, snapshot_date, source_rows, missing_rows, extra_rows, different_rows, by_fault, \
-             not_compared FROM {} WHERE pipeline = :pipeline AND snapshot_date >= :from AND snapshot_date <= :to \
+            "SELECT object_name, snapshot_date, compared_at, source_rows, destination_rows, missing_rows, extra_rows, \
+             different_rows, pending_rows, fields_compared, fields_agreeing, by_fault, not_compared FROM {} WHERE pipeline = :pipeline AND snapshot_date >= :from AND snapshot_date <= :to \
              ORDER BY object_name, snapshot_date, compared_at",
             self.objects.as_ref()?
         );
@@ -266,6 +286,17 @@ impl<'p> Reads<'p> {
 }
 
 impl History {
+    /// Returns the figures from this day on.
+    #[must_use]
+    pub fn since(&self, from: Date) -> Self {
+        let of_sync = |days: &Vec<SyncDay>| days.iter().filter(|day| day.day >= from).copied().collect();
+        Self {
+            days: self.days.iter().filter(|day| day.day >= from).copied().collect(),
+            syncs: self.syncs.iter().map(|(sync, days)| (sync.clone(), of_sync(days))).collect(),
+            missing: self.missing.range(from..).map(|(day, why)| (*day, why.clone())).collect(),
+        }
+    }
+
     /// Reads the answers of [`Reads::days`] and [`Reads::syncs`]. Rows without a readable day, and rows of runs without a sync,
     /// are left out.
     pub fn read(days: &Answer, syncs: &Answer) -> Self {

@@ -8,7 +8,7 @@ use crate::finding::{Check, Evidence, Finding, Outcome, SYNCWATCH, Severity, Why
 use crate::observation::{DeadLetterKind, DeadLetters, TopicSubscribers};
 use crate::pipeline::Pipeline;
 use crate::reconcile::Object;
-use crate::rounds::{Itself, ReconciledRound, ValidatedRound, WebhookRecord};
+use crate::rounds::{Itself, PAGE_OUT_OF_DATE, ReconciledRound, ValidatedRound, WebhookRecord};
 use crate::text::{minute_utc, named, words};
 
 /// This many ended runs without a webhook are unhealthy; Census may lose a single one.
@@ -38,6 +38,10 @@ pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec
         match &itself.webhooks {
             Ok(record) => judge_webhooks(record.as_ref(), &itself.ended),
             Err(found) => Check::WebhooksArrive.about(SYNCWATCH).unreadable(found),
+        },
+        match &itself.page {
+            Ok(renewed_at) => judge_page_renewed(*renewed_at, now),
+            Err(found) => Check::PageRenewed.about(SYNCWATCH).unreadable(found),
         },
     ]
 }
@@ -181,6 +185,23 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
     about.unhealthy(silence_severity(Some(silent)), evidence, cause)
 }
 
+/// Judges whether the status page is renewed: an old page looks like a quiet pipeline.
+fn judge_page_renewed(renewed_at: Option<Timestamp>, now: Timestamp) -> Finding {
+    let about = Check::PageRenewed.about(SYNCWATCH);
+    let Some(renewed_at) = renewed_at else { return about.nothing_yet("the first status page") };
+    let silent = now.duration_since(renewed_at).max(SignedDuration::ZERO);
+    let evidence = Evidence::new(format!("status page renewed {} ago", words(silent)))
+        .with("last renewed", renewed_at)
+        .since(renewed_at);
+    if silent <= PAGE_OUT_OF_DATE {
+        return about.healthy(evidence);
+    }
+    let summary =
+        format!("status page not renewed for {} (limit {})", words(silent), words(PAGE_OUT_OF_DATE));
+    let cause = "status-page is not triggered, or cannot read or store something: its log names it. The page itself shows its time";
+    about.unhealthy(Severity::Warning, Evidence { summary, ..evidence }, cause)
+}
+
 /// Judges whether the objects are compared at all, by the record of the comparisons.
 ///
 /// * no round within 26 hours             => warning, after 50 hours an error
@@ -249,6 +270,7 @@ mod tests {
             reconciled: Ok(None),
             snapshot: Ok(None),
             webhooks: Ok(None),
+            page: Ok(None),
             ended: Vec::new(),
         };
         let failed = || "table denied".to_owned();
@@ -257,6 +279,7 @@ mod tests {
             (Check::ChecksRan, Itself { reconciled: Err(failed()), ..readable.clone() }),
             (Check::SnapshotWritten, Itself { snapshot: Err(failed()), ..readable.clone() }),
             (Check::WebhooksArrive, Itself { webhooks: Err(failed()), ..readable.clone() }),
+            (Check::PageRenewed, Itself { page: Err(failed()), ..readable.clone() }),
         ];
         for (check, itself) in table {
             let findings = judge_itself(&itself, &pipeline, now);
@@ -266,8 +289,20 @@ mod tests {
                 .map(|finding| finding.check)
                 .collect();
             assert_eq!(unreadable, [check]);
-            assert_eq!(findings.len(), 5, "{findings:?}");
+            assert_eq!(findings.len(), 6, "{findings:?}");
         }
+    }
+
+    #[test]
+    fn page_that_is_not_renewed_for_15_minutes_is_a_warning() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let after =
+            |minutes| judge_page_renewed(Some(now - SignedDuration::from_mins(minutes)), now).to_string();
+        assert!(judge_page_renewed(None, now).to_string().contains("the first status page"));
+        assert!(after(15).contains("healthy"), "{}", after(15));
+        let late = judge_page_renewed(Some(now - SignedDuration::from_secs(901)), now);
+        assert_eq!(late.severity(), Some(Severity::Warning), "{late}");
+        assert!(after(40).contains("status page not renewed for 40m (limit 15m)"), "{}", after(40));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub use objects::{is_apart, judge_not_compared, judge_object};
 pub use remedies::judge_remedies;
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
+pub(crate) use snapshot::SILENT;
 pub use snapshot::judge_snapshot_written;
 pub use sync::{CLOCK_SKEW_LIMIT, judge_absent, judge_look, judge_sync, judging_time};
 pub use workspace::judge_workspace;

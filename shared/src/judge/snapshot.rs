@@ -8,7 +8,7 @@ use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
 
 /// A daily round or snapshot counts as missed after this time: a day, the hour of a clock change, and one more.
-pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
+pub(crate) const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// The same after two days.
 pub(super) const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 

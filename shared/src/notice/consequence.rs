@@ -94,6 +94,7 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
             format!("Some {records} in {destination} may be missing or wrong, though every run completes.")
         }
         Check::FilterKeepsRows => "This check sees no rows, so it cannot find a problem in them.".to_owned(),
+        Check::PageRenewed => "People may take an old state for the current one.".to_owned(),
         Check::SnapshotWritten => "Reports and trends lack the figures of this night.".to_owned(),
         Check::RemediesAct => "Faults that Syncwatch could heal by itself wait for a person.".to_owned(),
         Check::HealsReturn => "Each fault is healed, but its cause stays and may get worse.".to_owned(),

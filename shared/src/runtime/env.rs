@@ -60,6 +60,7 @@ settings! {
     PAGERDUTY_URL: "the base URL of PagerDuty's Events API v2",
     HEARTBEAT_SECRET: "the name of the secret that holds the ping URL of an external heartbeat monitor",
     WAREHOUSE_SECRET: "the name of the secret that holds the credentials of the warehouse",
+    PAGES_BUCKET: "the name of the S3 bucket of status pages",
     DATABRICKS_URL: "the base URL of the Databricks workspace",
     FUNCTIONS: "the pattern of the names of Syncwatch's own functions, such as syncwatch-*",
     ALARMS: "the pattern of the names of Syncwatch's own alarms, such as syncwatch-*",

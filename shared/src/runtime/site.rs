@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::env::{self, Env, Needs, Setting, SettingsError};
 use super::heartbeat;
 use super::warehouse::{self, Access};
+use crate::aws::bucket::Bucket;
 use crate::aws::incidents::IncidentStore;
 use crate::aws::queue::Queue;
 use crate::aws::redrive::Redrive;
@@ -101,6 +102,11 @@ impl Site {
     /// Creates the client of the topic whose ARN a setting holds.
     pub fn topic_by(&self, setting: Setting) -> Topic {
         Topic::new(self.sdk.sns(), self.setting(setting))
+    }
+
+    /// Creates the client of the bucket of status pages.
+    pub fn pages(&self) -> Bucket {
+        Bucket::new(&self.sdk, self.setting(env::PAGES_BUCKET))
     }
 
     /// Creates the client of the queue whose URL a setting holds.

@@ -1,6 +1,6 @@
 //! `make bench`: compares a cold start, a whole check and a webhook with Python versions, and data checks with one query for
-//! each; measures 10,000 syncs, a night of 100,000 runs, 10,000 series of figures, vendor errors, and the reconciliation of a
-//! million records.
+//! each; measures 10,000 syncs, a night of 100,000 runs, 10,000 series of figures, vendor errors, the status page, and the
+//! reconciliation of a million records.
 //!
 //! Machines differ, so the ratio of two figures counts, both measured in turns on the same machine in the same minute.
 
@@ -12,6 +12,7 @@ mod classify;
 mod cold;
 mod figures;
 mod intake;
+mod page;
 mod programs;
 mod reconcile;
 mod report;
@@ -62,6 +63,8 @@ enum Part {
     Figures,
     /// Vendor errors.
     Classify,
+    /// The status page.
+    Page,
     /// A million records on both sides.
     Reconcile,
     /// A million records a side in two databases; only if asked for, as it needs an optimized build.
@@ -101,6 +104,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Classify) {
         classify::measure(&mut report);
+    }
+    if wanted(Part::Page) {
+        page::measure(&mut report)?;
     }
     if wanted(Part::Reconcile) {
         reconcile::measure(&mut report)?;

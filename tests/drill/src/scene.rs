@@ -485,7 +485,7 @@ fn edit(text: &str, edits: &[(&str, &str)]) -> Result<String> {
 fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
     for spec in table.resources.values_mut() {
         let name = match spec {
-            ResourceSpec::Topic(spec) => &mut spec.name,
+            ResourceSpec::Topic(spec) | ResourceSpec::Bucket(spec) => &mut spec.name,
             ResourceSpec::Secret(spec) => &mut spec.name,
             ResourceSpec::Table(spec) => &mut spec.name,
             ResourceSpec::Queue(spec) => &mut spec.name,

@@ -9,6 +9,7 @@ pub mod destination;
 pub mod engines;
 pub mod history;
 mod loopback;
+pub mod pages;
 pub mod properties;
 pub mod receivers;
 pub mod stage;

@@ -4,6 +4,8 @@
 mod alert_test;
 mod demo;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use serde_json::json;
@@ -11,6 +13,7 @@ use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::DatabricksServer;
 use syncwatch_lab::engines;
+use syncwatch_lab::pages::samples;
 use syncwatch_lab::properties::{PropertyWorld, Tables};
 use syncwatch_lab::receivers::{PagerDuty, ROUTING_KEY};
 
@@ -47,6 +50,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Write the status page in each state that it must show well, from the lab's history.
+    Pages {
+        /// Each state gets a folder in this one.
+        folder: PathBuf,
+    },
     /// Run the simulated Databricks alone, with the pipeline's data in the seed state.
     Databricks {
         /// The same seed makes the same data.
@@ -63,8 +71,17 @@ async fn main() -> Result<()> {
         Command::AlertTest => alert_test::run().await,
         Command::Census { seed } => census(seed).await,
         Command::Databricks { seed } => databricks(seed).await,
+        Command::Pages { folder } => pages(&folder).await,
         Command::Vendors { seed } => vendors(seed).await,
     }
+}
+
+async fn pages(folder: &Path) -> Result<()> {
+    for sample in samples().await? {
+        sample.write(&folder.join(sample.name))?;
+        println!("{}", folder.join(sample.name).join("index.html").display());
+    }
+    Ok(())
 }
 
 async fn vendors(seed: u64) -> Result<()> {

@@ -37,7 +37,7 @@ fn compared(day: i8, missing: u64) -> ObjectDay {
         extra_rows: Some(3),
         different_rows: Some(8),
         by_fault: [("rejected".to_owned(), missing)].into(),
-        not_compared: None,
+        ..ObjectDay::default()
     }
 }
 

@@ -111,7 +111,8 @@ async fn judge(
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = path.strip_prefix('/').unwrap_or(path);
     let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
-    let calls = calls(rest, &headers, &body);
+    let calls =
+        of_bucket(&method, rest, &headers).map_or_else(|| calls(rest, &headers, &body), |call| vec![call]);
     let allowed = rules.allowed.get(function);
     let refused = calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)));
     if let Some(call) = refused {
@@ -194,6 +195,14 @@ fn transaction(request: &Value) -> Vec<Call> {
     calls.collect()
 }
 
+/// The call of a request to S3, which its signature names.
+fn of_bucket(method: &Method, path: &str, headers: &HeaderMap) -> Option<Call> {
+    let signed = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let action = if method == Method::PUT { "s3:PutObject" } else { "s3:GetObject" };
+    let bucket = path.trim_start_matches('/').split('/').next()?.to_owned();
+    signed.contains("/s3/aws4_request").then(|| Call { action: action.to_owned(), resource: bucket })
+}
+
 /// The call of an SNS request; only SNS requests are forms.
 fn of_topic(form: &[u8]) -> Option<Call> {
     let mut url = reqwest::Url::parse("http://form/").ok()?;
@@ -222,6 +231,10 @@ fn denied(function: &str, call: &Call) -> Response {
              <Code>AuthorizationError</Code><Message>{words}</Message></Error><RequestId>lab</RequestId></ErrorResponse>"
         );
         return answer(StatusCode::FORBIDDEN, "text/xml", xml);
+    }
+    if action.starts_with("s3:") {
+        let xml = format!("<Error><Code>AccessDenied</Code><Message>{words}</Message></Error>");
+        return answer(StatusCode::FORBIDDEN, "application/xml", xml);
     }
     let body = json!({ "__type": "AccessDeniedException", "message": words, "Message": words });
     answer(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body.to_string())
@@ -287,6 +300,14 @@ mod tests {
         ];
         for (target, body, expected) in table {
             assert_eq!(asked(target, body), expected, "{target:?} {body}");
+        }
+        let mut signed = HeaderMap::new();
+        let scope = "AWS4-HMAC-SHA256 Credential=test/20261124/us-east-1/s3/aws4_request, Signature=0";
+        signed.insert(header::AUTHORIZATION, scope.parse().unwrap());
+        for (method, action) in [(Method::PUT, "s3:PutObject"), (Method::GET, "s3:GetObject")] {
+            let call = Call { action: action.to_owned(), resource: "syncwatch-pages".to_owned() };
+            assert_eq!(of_bucket(&method, "/syncwatch-pages/p/index.html", &signed), Some(call));
+            assert_eq!(of_bucket(&method, "/syncwatch-pages/p/index.html", &HeaderMap::new()), None);
         }
         let mail = Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() };
         assert_eq!(calls(SES_PATH, &HeaderMap::new(), b"{}"), [mail]);

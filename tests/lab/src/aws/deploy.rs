@@ -245,6 +245,10 @@ impl Deployment {
             }
             // Created after the topics; see `create_queues`.
             ResourceSpec::Queue(_) | ResourceSpec::Own(_) => {}
+            ResourceSpec::Bucket(bucket) => {
+                let url = format!("{}/{}", self.endpoint, bucket.name);
+                syncwatch::http::client()?.put(url).send().await?.error_for_status()?;
+            }
             ResourceSpec::Identity(_) => {
                 for sender in &options.senders {
                     self.verify_sender(sender).await?;

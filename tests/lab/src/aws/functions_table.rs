@@ -140,6 +140,7 @@ pub enum ResourceKind {
     Secret,
     Queue,
     Identity,
+    Bucket,
     /// All functions of the deployment.
     Function,
     /// All alarms of the deployment.
@@ -162,6 +163,8 @@ pub enum ResourceSpec {
     Secret(SecretSpec),
     Queue(QueueSpec),
     Identity(IdentitySpec),
+    /// A bucket of S3. Terraform adds the account to its name.
+    Bucket(NamedSpec),
     /// The pattern of names of functions or alarms.
     Own(NamedSpec),
 }
@@ -309,6 +312,7 @@ impl FunctionsTable {
                     ResourceKind::Secret => serde_json::from_value(value).map(ResourceSpec::Secret),
                     ResourceKind::Queue => serde_json::from_value(value).map(ResourceSpec::Queue),
                     ResourceKind::Identity => serde_json::from_value(value).map(ResourceSpec::Identity),
+                    ResourceKind::Bucket => serde_json::from_value(value).map(ResourceSpec::Bucket),
                     ResourceKind::Function | ResourceKind::Alarm => {
                         serde_json::from_value(value).map(ResourceSpec::Own)
                     }
@@ -342,7 +346,9 @@ impl FunctionsTable {
             .get(id)
             .with_context(|| format!("no resource `{id}` in the table of functions"))?
         {
-            ResourceSpec::Topic(spec) | ResourceSpec::Own(spec) => Ok(&spec.name),
+            ResourceSpec::Topic(spec) | ResourceSpec::Own(spec) | ResourceSpec::Bucket(spec) => {
+                Ok(&spec.name)
+            }
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
@@ -558,10 +564,11 @@ impl ResourceId {
             Some(("secret", key)) => Ok(Self::secret(key)),
             Some(("queue", key)) => Ok(Self::queue(key)),
             Some(("identity", key)) => Ok(Self { kind: ResourceKind::Identity, key: key.to_owned() }),
+            Some(("bucket", key)) => Ok(Self { kind: ResourceKind::Bucket, key: key.to_owned() }),
             Some(("function", "own")) => Ok(Self { kind: ResourceKind::Function, key: "own".to_owned() }),
             Some(("alarm", "own")) => Ok(Self { kind: ResourceKind::Alarm, key: "own".to_owned() }),
             _ => Err(format!(
-                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key>, identity:<key>, function:own or alarm:own"
+                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key>, identity:<key>, bucket:<key>, function:own or alarm:own"
             )),
         }
     }
@@ -575,6 +582,7 @@ impl fmt::Display for ResourceId {
             ResourceKind::Secret => "secret",
             ResourceKind::Queue => "queue",
             ResourceKind::Identity => "identity",
+            ResourceKind::Bucket => "bucket",
             ResourceKind::Function => "function",
             ResourceKind::Alarm => "alarm",
         };
@@ -658,6 +666,7 @@ mod tests {
                 "remedies",
                 "reports",
                 "schedule-verification",
+                "status-page",
                 "webhook-intake"
             ]
         );

@@ -67,6 +67,12 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     println!("    SYNCWATCH_CENSUS_BASE_URL={census}");
     println!("  syncwatch status; syncwatch incidents; syncwatch runs properties-update; syncwatch --help");
     println!("  syncwatch doctor --bare-names --url {url}");
+    println!("Open its status page; each call renews it:");
+    println!("  {}", super::page::address(stage));
+    println!(
+        "  curl -s {}/2015-03-31/functions/status-page/invocations -d '{{\"task\": \"publish\"}}'",
+        stage.deployment.endpoint()
+    );
     println!("Inspect it:");
     println!("  curl -s {census}/lab/state");
     println!("  curl -s -u 'bearer:{TOKEN}' {census}/api/v1/syncs");

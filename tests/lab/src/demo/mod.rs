@@ -8,6 +8,7 @@ mod history;
 mod keep;
 mod lost;
 mod night;
+mod page;
 mod silence;
 mod snapshot;
 mod storm;
@@ -67,6 +68,7 @@ pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
     demo.play(&acts::census_is_down()).await?;
     demo.check_all_resolved().await?;
     doctor::play(&demo).await?;
+    page::play(&demo).await?;
     table::print(&demo.rows);
     println!("\nAll {} faults were found, reported once, and reported again when resolved.", demo.rows.len());
     println!(

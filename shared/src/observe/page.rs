@@ -1,0 +1,89 @@
+//! Reads everything that the status page is built from. What cannot be read is left out with its reason.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use crate::aws::incidents::IncidentStore;
+use crate::census::Client;
+use crate::days::{day_of, days_before};
+use crate::history::{History, MOST_ROWS, ObjectDay, Reads};
+use crate::page::{HISTORY_DAYS, Inputs, Live, Recorded};
+use crate::pipeline::{Pipeline, Sync};
+use crate::runtime::warehouse::Asker;
+use crate::sql::Dialect;
+use crate::warehouse::Limits;
+
+/// Syncs that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// The limits of statements that read the audit log.
+pub fn limits() -> Limits {
+    Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() }
+}
+
+/// Reads the figures of the audit log.
+///
+/// # Errors
+/// The pipeline has no audit log, or a statement failed.
+pub async fn recorded(
+    pipeline: &Pipeline,
+    dialect: Dialect,
+    asker: Asker<'_>,
+    now: Timestamp,
+) -> Result<Recorded, String> {
+    let Some(snapshot) = &pipeline.snapshot else { return Err("pipeline.toml has no [snapshot]".to_owned()) };
+    let reads = Reads::new(&pipeline.name, &snapshot.audit_log, dialect)
+        .and_then(|reads| reads.with_objects(snapshot.reconciliation_log.as_deref(), dialect))
+        .map_err(text)?;
+    let to = day_of(now, &pipeline.time_zone);
+    let from = days_before(to, HISTORY_DAYS);
+    let days = asker.ask(&reads.days(from, to)).await.map_err(text)?;
+    let syncs = asker.ask(&reads.syncs(from, to)).await.map_err(text)?;
+    let objects = match reads.object_days(from, to) {
+        Some(statement) => ObjectDay::newest(ObjectDay::read(&asker.ask(&statement).await.map_err(text)?)),
+        None => BTreeMap::new(),
+    };
+    Ok(Recorded { read_at: now, history: History::read(&days, &syncs), objects, unrenewed: None })
+}
+
+/// Reads the stored state and the syncs at Census, and adds the figures of the audit log.
+pub async fn inputs(
+    pipeline: &Pipeline,
+    store: &IncidentStore,
+    census: Result<&Client, String>,
+    recorded: Result<Recorded, String>,
+) -> Inputs {
+    let name = &pipeline.name;
+    let live = async {
+        let read = pipeline.syncs.iter().map(async |sync| {
+            let live = match &census {
+                Ok(census) => live(census, sync).await,
+                Err(why) => Err(why.clone()),
+            };
+            (sync.key.clone(), live)
+        });
+        stream::iter(read).buffered(AT_ONCE).collect().await
+    };
+    let (stored, rounds, reconciled, syncs) =
+        futures::join!(store.of_scoreboard(name), store.rounds(name), store.last_reconciled(name), live);
+    Inputs {
+        stored: stored.map_err(text),
+        rounds: rounds.map_err(text),
+        reconciled: reconciled.map_err(text),
+        recorded,
+        syncs,
+    }
+}
+
+async fn live(census: &Client, sync: &Sync) -> Result<Live, String> {
+    let found = census.get_sync(sync.id).await.map_err(text)?;
+    let runs = census.runs_of_sync(sync.id, 1).await.map_err(text)?;
+    Ok(Live { label: found.label, paused: found.paused, last_run: runs.runs.into_iter().next() })
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
