@@ -28,7 +28,7 @@ pub const NEEDS: Needs = Needs {
 };
 /// The longest that reading takes.
 pub const READING_LIMIT: Duration = CENSUS_LIMIT.saturating_add(WAREHOUSE_LIMIT);
-/// Browsers and CloudFront keep a file for so long.
+/// Browsers and caches keep a file for so long.
 const CACHE_CONTROL: &str = "max-age=60";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

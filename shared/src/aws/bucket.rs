@@ -161,7 +161,11 @@ impl Bucket {
             Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
         };
         let code = part("Code").unwrap_or_else(|| status.as_u16().to_string());
-        let answer = ErrorMetadata::builder().code(code).message(part("Message").unwrap_or_default()).build();
+        let mut answer = ErrorMetadata::builder().code(code);
+        if let Some(message) = part("Message") {
+            answer = answer.message(message);
+        }
+        let answer = answer.build();
         KIND.fault(&self.name, permission, Fault::of(&answer))
     }
 }
