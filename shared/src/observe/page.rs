@@ -1,19 +1,19 @@
 //! Reads everything that the status page is built from. What cannot be read is left out with its reason.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
+use super::history::{history, object_days};
 use crate::aws::incidents::IncidentStore;
 use crate::census::Client;
 use crate::days::{day_of, days_before};
-use crate::history::{History, MOST_ROWS, ObjectDay, Reads};
+use crate::history::{MOST_ROWS, ObjectDay};
 use crate::page::{HISTORY_DAYS, Inputs, Live, Recorded};
 use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::warehouse::Asker;
-use crate::sql::Dialect;
+use crate::sql::{Dialect, Statement};
 use crate::warehouse::Limits;
 
 /// Syncs that are read at the same time.
@@ -35,18 +35,12 @@ pub async fn recorded(
     now: Timestamp,
 ) -> Result<Recorded, String> {
     let Some(snapshot) = &pipeline.snapshot else { return Err("pipeline.toml has no [snapshot]".to_owned()) };
-    let reads = Reads::new(&pipeline.name, &snapshot.audit_log, dialect)
-        .and_then(|reads| reads.with_objects(snapshot.reconciliation_log.as_deref(), dialect))
-        .map_err(text)?;
     let to = day_of(now, &pipeline.time_zone);
-    let from = days_before(to, HISTORY_DAYS);
-    let days = asker.ask(&reads.days(from, to)).await.map_err(text)?;
-    let syncs = asker.ask(&reads.syncs(from, to)).await.map_err(text)?;
-    let objects = match reads.object_days(from, to) {
-        Some(statement) => ObjectDay::newest(ObjectDay::read(&asker.ask(&statement).await.map_err(text)?)),
-        None => BTreeMap::new(),
-    };
-    Ok(Recorded { read_at: now, history: History::read(&days, &syncs), objects, unrenewed: None })
+    let span = (days_before(to, HISTORY_DAYS), to);
+    let ask = async |statement: &Statement| asker.ask(statement).await;
+    let history = history(ask, &pipeline.name, snapshot, dialect, span).await.map_err(text)?;
+    let objects = object_days(ask, &pipeline.name, snapshot, dialect, span).await.map_err(text)?;
+    Ok(Recorded { read_at: now, history, objects: ObjectDay::newest(objects), unrenewed: None })
 }
 
 /// Reads the stored state and the syncs at Census, and adds the figures of the audit log.
