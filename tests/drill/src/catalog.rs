@@ -613,8 +613,8 @@ pub const DRILLS: &[Drill] = &[
         name: "another-question",
         level: Level::Nasty,
         title: "Syncwatch asks for permission, again",
-        story: "It is a Tuesday, before four in the morning. Note of the shift before you: creations are stopped until Salesforce \
-                tells the records apart again.",
+        story: "It is a Tuesday, before four in the morning. Note of the shift before you: creations are stopped until the key \
+                field in Salesforce is mended.",
         starts: "2026-11-24T08:07:00Z",
         extent: SMALL,
         edits: &[REMEDIES],
