@@ -22,11 +22,7 @@ locals {
     )],
     ["Duration of invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "Maximum" }]]],
     ["Messages waiting", [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]]],
-    ["Messages being handled, or waiting for their next try", [for name in sort(keys(local.watched_queues)) : ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", name, { stat = "Maximum" }]]],
-    ["Messages published, and not delivered", concat(
-      [for name in local.topic_names : ["AWS/SNS", "NumberOfMessagesPublished", "TopicName", name, { stat = "Sum" }]],
-      [for name in local.topic_names : ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", name, { stat = "Sum" }]],
-    )],
+    ["Messages not delivered", [for name in local.topic_names : ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", name, { stat = "Sum" }]]],
   ])
 }
 
