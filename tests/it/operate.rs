@@ -253,12 +253,14 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
         "reconciliation",
         "remedies",
         "schedule-verification",
+        "status-page",
     ];
     let never = rounds.map(|function| format!("last round of {function}"));
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
-    until(LIMIT, "all functions to be created", settled).await.unwrap();
+    let waited = until(LIMIT, "all functions to be created", settled).await;
+    assert!(waited.is_ok(), "{:?}", red(&stage, now).await);
     for (function, task) in
-        rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "heal", "verify"])
+        rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "heal", "verify", "publish"])
     {
         let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
         assert_eq!(answer.error, None, "{}", answer.value);
@@ -269,7 +271,12 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
     let later = Timestamp::now() + SignedDuration::from_hours(1);
     assert_eq!(
         red(&stage, later).await,
-        ["clock", "last round of remedies", "last round of schedule-verification"]
+        [
+            "clock",
+            "last round of remedies",
+            "last round of schedule-verification",
+            "last round of status-page"
+        ]
     );
     for (secret, value) in [("warehouse", r#"{"token": "no more"}"#), ("chat", " ")] {
         stage.deployment.put_secret(&ResourceId::secret(secret), value).await.unwrap();
