@@ -614,7 +614,7 @@ pub const DRILLS: &[Drill] = &[
         level: Level::Nasty,
         title: "Syncwatch asks for permission, again",
         story: "It is a Tuesday, before four in the morning. Note of the shift before you: creations are stopped until the key \
-                field in Salesforce is mended.",
+                field in Salesforce is repaired.",
         starts: "2026-11-24T08:07:00Z",
         extent: SMALL,
         edits: &[REMEDIES],
