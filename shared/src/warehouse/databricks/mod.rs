@@ -125,7 +125,7 @@ impl Databricks {
     }
 
     /// Counts the queries since this instant that waited because the warehouse was full, among the newest
-    /// [`QUERIES_READ`]. Needs CAN MONITOR or CAN MANAGE to see those of other accounts.
+    /// 200. Needs CAN MONITOR or CAN MANAGE to see those of other accounts.
     pub async fn queued(&self, since: Timestamp) -> Result<usize, Error> {
         let read = async {
             // The path checks the id.
