@@ -125,6 +125,9 @@ async fn of_view(
     let view = async {
         let name = key.subject.as_str();
         let declared = pipeline.declared_views.get(name).ok_or("no file declares it")?;
+        if pipeline.dialect() == Dialect::PostgreSql {
+            return Err("PostgreSQL shows its own rendering of a view, which no file has".to_owned());
+        }
         let asked = join_all(pipeline.syncs.iter().map(async |sync| {
             let census = census.map_err(ToString::to_string)?;
             let (_, found) = census.get_definition(sync.id).await.map_err(|error| error.to_string())?;
