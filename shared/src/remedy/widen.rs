@@ -76,6 +76,10 @@ pub(super) fn judged(record: &Record, observed: &Observed, now: Timestamp) -> He
         return Health::Waiting;
     }
     match helped(record, observed) {
+        Some(true) if observed.healthy.is_none() => Health::Waiting,
+        Some(true) if observed.healthy == Some(false) => {
+            Health::Failed("a run completed, and the fault is there again".to_owned())
+        }
         Some(true) => Health::Healed(format!("a run completed; the warehouse has up to {seen} clusters")),
         Some(false) => Health::Failed("the next run failed, too".to_owned()),
         None => Health::Failed(format!("no run ended before the warehouse had up to {seen} clusters")),

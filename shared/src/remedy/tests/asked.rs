@@ -82,15 +82,19 @@ fn clusters_are_taken_away_after_two_hours_or_a_failed_run() {
 fn clusters_helped_if_a_run_completed_before_they_were_gone() {
     let record = widening();
     let later = now() + minutes(125);
-    let judged = |runs: Vec<Run>, max| {
-        let seen = Observed { at: later, sync: Ok(seen(runs)), warehouse: clusters(max), ..observed() };
+    let judged_as = |runs: Vec<Run>, max, healthy| {
+        let seen = seen(runs);
+        let seen = Observed { at: later, sync: Ok(seen), warehouse: clusters(max), healthy, ..observed() };
         health(&record, &seen, minutes(5), later)
     };
+    let judged = |runs, max| judged_as(runs, max, Some(true));
     let completed = || vec![run(10, RunStatus::Completed, 0)];
     assert_eq!(judged(completed(), 3), Health::Waiting, "the clusters are still there");
     assert!(matches!(judged(completed(), 1), Health::Healed(_)));
     assert!(matches!(judged(vec![run(10, RunStatus::Failed, 0)], 1), Health::Failed(_)));
     assert!(matches!(judged(vec![], 1), Health::Failed(_)));
+    assert!(matches!(judged_as(completed(), 1, Some(false)), Health::Failed(_)), "it failed again");
+    assert_eq!(judged_as(completed(), 1, None), Health::Waiting);
 }
 
 #[test]
