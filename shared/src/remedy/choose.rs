@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::limits::limits;
 use super::widen::widened;
 use super::{Observed, Plan, Target, ViewSeen, WIDE_FOR, WebhookSeen, hex};
+use crate::baseline::What;
 use crate::classify::{CERTAINTY_FIGURE, ErrorClass, Family};
 use crate::finding::Check;
-use crate::incident::Incident;
+use crate::incident::{Incident, IncidentKey};
 use crate::observation::WarehouseState;
 use crate::pipeline::{Pipeline, RemedyKind, Role, Sync, Warehouse};
 use crate::schedule::Rule;
@@ -96,6 +98,29 @@ pub fn choose(incident: &Incident, pipeline: &Pipeline, observed: &Observed, now
         Check::SyncPaused => Choice::Remedy(Box::new(resume(incident, sync))),
         Check::RunStuck => Choice::Remedy(Box::new(cancel(incident, sync))),
         _ => Choice::person("no remedy is safe for it", owner()),
+    }
+}
+
+/// Returns whether an incident may have a remedy, so that it is worth reading what that relies on. A view is not read before its
+/// author had time: the statements keep the SQL warehouse running.
+pub fn may_have_one(incident: &Incident, pipeline: &Pipeline, now: Timestamp) -> bool {
+    let IncidentKey { check, subject, .. } = &incident.key;
+    match check {
+        Check::WarehouseReachable | Check::DeadLetters | Check::WebhooksArrive => true,
+        Check::DefinitionChanged => {
+            let figures = || incident.evidence.figures.iter();
+            let drifted = [What::NotAsDeclared, What::RelationMissing]
+                .iter()
+                .any(|what| figures().any(|figure| figure.name.starts_with(what.words())));
+            let [wait, ..] = limits(RemedyKind::RecreateView).waits;
+            drifted
+                && pipeline.declared_views.contains_key(subject)
+                && now.duration_since(incident.opened_at) >= wait
+        }
+        Check::RunFailed | Check::RunDue | Check::MinimumSchedule | Check::SyncPaused | Check::RunStuck => {
+            pipeline.sync(subject).is_some()
+        }
+        _ => false,
     }
 }
 

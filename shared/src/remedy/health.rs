@@ -66,12 +66,11 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
 fn within(kind: RemedyKind, runtime: SignedDuration) -> SignedDuration {
     let minutes = SignedDuration::from_mins;
     match kind {
-        RemedyKind::Wait => SignedDuration::MAX,
+        // More clusters go on until they are taken away; what is not in time is harm.
+        RemedyKind::Wait | RemedyKind::WidenWarehouse => SignedDuration::MAX,
         RemedyKind::RunAgain | RemedyKind::RunAfterLimit => runtime.saturating_mul(2).max(minutes(5)),
         RemedyKind::StartWarehouse => minutes(10),
         RemedyKind::ReplayDeadLetters | RemedyKind::CancelHung => minutes(30),
-        // Until they are taken away; what is not is harm.
-        RemedyKind::WidenWarehouse => SignedDuration::from_hours(4),
         RemedyKind::RecreateView => minutes(10),
         RemedyKind::Resume | RemedyKind::RegisterWebhook => SignedDuration::from_hours(24),
     }

@@ -25,7 +25,7 @@ use crate::incident::{Incident, IncidentKey};
 use crate::observation::{Run, RunHistory, RunId, SyncId, SyncObservation, WarehouseState};
 use crate::pipeline::RemedyKind;
 
-pub use choose::{Choice, choose, ill_syncs, next_start, siblings};
+pub use choose::{Choice, choose, ill_syncs, may_have_one, next_start, siblings};
 pub use gates::{Failing, Gate, Ill, Verdict, World, cents, may};
 pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, gives_up, limits};

@@ -13,6 +13,8 @@ use crate::pipeline::Remedies;
 pub const WIDE_FOR: SignedDuration = SignedDuration::from_hours(2);
 /// After this long they should have been taken away.
 const LATE_AFTER: SignedDuration = SignedDuration::from_hours(3);
+/// Once they are gone, the fault must be judged within this time after the act.
+const JUDGED_WITHIN: SignedDuration = SignedDuration::from_hours(4);
 /// The ended runs in a row that must have failed.
 const FAILED_RUNS: usize = 3;
 
@@ -65,24 +67,29 @@ pub fn put_back(record: &Record, observed: &Observed, now: Timestamp) -> Option<
     (now.duration_since(acted).abs() >= WIDE_FOR).then_some("two hours have passed")
 }
 
-/// Judges the effect of more clusters: they are gone again, and a run completed while they were there.
+/// Judges the effect of more clusters: they are gone again, and a run completed while they were there. While they are there, or it
+/// is not known whether they are, the act goes on, for however long.
 pub(super) fn judged(record: &Record, observed: &Observed, now: Timestamp) -> Health {
     let seen = observed.warehouse.as_ref().ok().and_then(|state| state.max_clusters);
     let (Some((_, to)), Some(acted), Some(seen)) = (clusters(record), record.acted_at, seen) else {
         return Health::Waiting;
     };
+    let since = now.duration_since(acted).abs();
     // The vendor may show the new number late.
-    if seen == to || now.duration_since(acted).abs() < UNKNOWN_FOR {
+    if seen == to || since < UNKNOWN_FOR {
         return Health::Waiting;
     }
-    match helped(record, observed) {
-        Some(true) if observed.healthy.is_none() => Health::Waiting,
-        Some(true) if observed.healthy == Some(false) => {
+    match (helped(record, observed), observed.healthy) {
+        (Some(true), Some(true)) => {
+            Health::Healed(format!("a run completed; the warehouse has up to {seen} clusters"))
+        }
+        (Some(true), None) if since < JUDGED_WITHIN => Health::Waiting,
+        (Some(true), None) => Health::Failed("whether its fault is gone is not known".to_owned()),
+        (Some(true), Some(false)) => {
             Health::Failed("a run completed, and the fault is there again".to_owned())
         }
-        Some(true) => Health::Healed(format!("a run completed; the warehouse has up to {seen} clusters")),
-        Some(false) => Health::Failed("the next run failed, too".to_owned()),
-        None => Health::Failed(format!("no run ended before the warehouse had up to {seen} clusters")),
+        (Some(false), _) => Health::Failed("the next run failed, too".to_owned()),
+        (None, _) => Health::Failed(format!("no run ended before the warehouse had up to {seen} clusters")),
     }
 }
 

@@ -228,6 +228,30 @@ fn answer_that_is_lost_does_not_keep_the_clusters() {
 }
 
 #[test]
+fn clusters_of_a_lost_answer_are_taken_away_once_seen() {
+    let model = Model::of(&with_clusters());
+    for _ in 0..3 {
+        model.happen(Event::Minutes(5));
+        model.happen(Event::RunFails);
+    }
+    for event in [ROUND, Event::Approve(1), Event::Answers(Answer::Deaf), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(states(&model), [(RemedyKind::WidenWarehouse, State::Unknown)]);
+    // The vendor shows nothing for longer than an effect is looked for.
+    model.happen(Event::Unreadable(true));
+    for _ in 0..4 {
+        model.happen(Event::Minutes(100));
+        model.happen(ROUND);
+    }
+    assert_eq!(model.world.borrow().clusters, 2);
+    for event in [Event::Unreadable(false), Event::Answers(Answer::Accepts), ROUND] {
+        model.happen(event);
+    }
+    assert_eq!(model.world.borrow().clusters, 1);
+}
+
+#[test]
 fn kill_switch_keeps_the_clusters_and_that_is_reported_as_harm() {
     let model = widened();
     model.happen(Event::Switch(true));

@@ -1,6 +1,7 @@
 //! The remedies that people approve: more clusters, a new webhook, a view of its file.
 
 use super::*;
+use crate::baseline::What;
 
 fn pipeline_with_clusters() -> Pipeline {
     Pipeline::parse(&TOML.replace("usd_per_day = 10.0", "usd_per_day = 10.0\nmax_clusters = 3")).unwrap()
@@ -208,4 +209,32 @@ fn view_needs_two_people_and_its_change_voids_their_approval() {
     assert_ne!(plan("select 1").hash(), plan("select 2").hash());
     let as_declared = Observed { view: Ok(ViewSeen { as_declared: true, ..view() }), ..observed() };
     assert!(matches!(choose(&drift, &pipeline(), &as_declared, now()), Choice::Person { .. }));
+}
+
+#[test]
+fn only_incidents_that_may_have_a_remedy_are_observed() {
+    let mut pipeline = pipeline();
+    pipeline.declared_views.insert("crm.s.v".to_owned(), crate::pipeline::DeclaredView::default());
+    let drift = |what: What, minutes_ago| {
+        let mut drift = incident("definition-changed", "crm.s.v", None);
+        drift.opened_at = now() - minutes(minutes_ago);
+        drift.evidence = drift.evidence.with(what.words(), "a line");
+        drift
+    };
+    for (check, subject, expected) in [
+        ("run-failed", "update", true),
+        ("run-failed", "unknown", false),
+        ("error-rate", "update", false),
+        ("coverage", "properties-coverage", false),
+        ("dead-letters", "syncwatch", true),
+        ("definition-changed", "update", false),
+    ] {
+        let worth = may_have_one(&incident(check, subject, None), &pipeline, now());
+        assert_eq!(worth, expected, "{check} {subject}");
+    }
+    assert!(may_have_one(&drift(What::NotAsDeclared, 120), &pipeline, now()));
+    assert!(!may_have_one(&drift(What::NotAsDeclared, 119), &pipeline, now()), "its author may be at work");
+    assert!(!may_have_one(&drift(What::GrantRevoked, 500), &pipeline, now()), "its text is that of the file");
+    pipeline.declared_views.clear();
+    assert!(!may_have_one(&drift(What::NotAsDeclared, 500), &pipeline, now()), "no file declares it");
 }
