@@ -252,6 +252,7 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
         "nightly-snapshot",
         "reconciliation",
         "remedies",
+        "reports",
         "schedule-verification",
         "status-page",
     ];
@@ -259,9 +260,16 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
     let waited = until(LIMIT, "all functions to be created", settled).await;
     assert!(waited.is_ok(), "{:?}", red(&stage, now).await);
-    for (function, task) in
-        rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "heal", "verify", "publish"])
-    {
+    for (function, task) in rounds.into_iter().zip([
+        "audit",
+        "validate",
+        "snapshot",
+        "reconcile",
+        "heal",
+        "digest",
+        "verify",
+        "publish",
+    ]) {
         let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
         assert_eq!(answer.error, None, "{}", answer.value);
     }

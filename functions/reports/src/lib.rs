@@ -21,6 +21,9 @@ pub const NEEDS: Needs = Needs {
     aws: CallLimits::USUAL,
 };
 
+/// The name by which its rounds are recorded.
+const FUNCTION: &str = "reports";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
 enum Event {
@@ -60,7 +63,10 @@ impl App {
         let report = format!("digest/{week}");
         let lease = match store.begin_sending(&pipeline.name, &report, now).await? {
             Sending::Begun(lease) => lease,
-            Sending::Done(_) => return Ok(Answer { report, sent: false, digest: None }),
+            Sending::Done(_) => {
+                store.record_done(&pipeline.name, FUNCTION, now).await?;
+                return Ok(Answer { report, sent: false, digest: None });
+            }
             Sending::Elsewhere => {
                 bail!("{report} is being sent by another invocation, and this one is retried")
             }
@@ -80,6 +86,7 @@ impl App {
         };
         tracing::info!(report, headline = digest.headline, "report sent");
         store.record_sent(&lease, now).await?;
+        store.record_done(&pipeline.name, FUNCTION, now).await?;
         Ok(Answer { report, sent: true, digest: Some(digest) })
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::aws::bucket::Object;
+use syncwatch::aws::incidents::STATUS_PAGE;
 use syncwatch::page::{Page, State};
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
@@ -76,7 +77,7 @@ impl App {
             bucket.put(object, now).await?;
             files.push(key);
         }
-        self.0.incidents().record_page(&pipeline.name, now).await?;
+        self.0.incidents().record_done(&pipeline.name, STATUS_PAGE, now).await?;
         tracing::info!(summary = %page.sentence, "status page renewed");
         let (pipeline, unknown) = (page.pipeline, page.unknown.len());
         Ok(Report { pipeline, at: now, state: page.state, summary: page.sentence, files, unknown })

@@ -30,6 +30,7 @@ pub use super::table::Error;
 pub use causes::CauseLeader;
 pub use item::KEPT_AFTER_RESOLVED;
 pub use reports::Sending;
+pub use rounds::STATUS_PAGE;
 
 static SPEC: Spec = Spec {
     setting: "SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)",

@@ -92,7 +92,7 @@ pub(super) struct FunctionSeen {
     /// States of the mappings between its queue and the function.
     pub(super) trigger: Option<Probe<Vec<String>>>,
     pub(super) ping: Option<Probe<()>>,
-    /// Whether it has rounds, by the pipeline.
+    /// Whether the pipeline declares work for its rounds.
     pub(super) has_work: bool,
 }
 
@@ -205,8 +205,6 @@ impl Source<'_> {
                 "daily-validation" => !self.operator.pipeline.checks.is_empty(),
                 "reconciliation" => !self.operator.pipeline.objects.is_empty(),
                 "nightly-snapshot" => self.operator.pipeline.snapshot.is_some(),
-                // It records reports, not rounds; the alarm on its silence watches it.
-                "reports" => false,
                 _ => true,
             },
         }

@@ -32,8 +32,8 @@ const REFUSED: &str = "refused";
 const WITHOUT_DATA: &str = "without_data";
 const RECORDED_SINCE: &str = "recorded_since";
 const BY_HAND: &str = "runs-by-hand";
-/// Named like its function, as the other records of rounds are.
-const PAGE: &str = "status-page";
+/// The function that renews the status page, whose rounds are recorded by its name.
+pub const STATUS_PAGE: &str = "status-page";
 const RUNS: &str = "runs";
 const MEASURED_AT: &str = "measured_at";
 const LAG: &str = "lag_seconds";
@@ -99,16 +99,21 @@ impl IncidentStore {
         Ok(self.table.get(key(pipeline, Judge::ScheduleVerification), read).await?.flatten())
     }
 
-    /// Records that the status page was renewed.
-    pub async fn record_page(&self, pipeline: &str, renewed_at: Timestamp) -> Result<(), Error> {
-        let key = SPEC.key(&[&partition(pipeline), PAGE]);
-        Ok(self.table.update(Update::storing(key, [(BEGAN_AT, attribute(renewed_at))])).await?)
+    /// Records a complete round of a function that judges nothing, such as [`STATUS_PAGE`], replacing the previous record.
+    pub async fn record_done(
+        &self,
+        pipeline: &str,
+        function: &str,
+        began_at: Timestamp,
+    ) -> Result<(), Error> {
+        let key = SPEC.key(&[&partition(pipeline), function]);
+        Ok(self.table.update(Update::storing(key, [(BEGAN_AT, attribute(began_at))])).await?)
     }
 
     /// Reads when the status page was last renewed (UTC); `None` if it never was.
     pub async fn page_renewed_at(&self, pipeline: &str) -> Result<Option<Timestamp>, Error> {
         let read = |item: &Reader<'_>| item.read(BEGAN_AT);
-        self.table.get(SPEC.key(&[&partition(pipeline), PAGE]), read).await
+        self.table.get(SPEC.key(&[&partition(pipeline), STATUS_PAGE]), read).await
     }
 
     /// Records the runs that people started, replacing the previous record.

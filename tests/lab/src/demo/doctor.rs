@@ -19,6 +19,7 @@ pub(super) async fn play(demo: &Demo) -> Result<()> {
         ("reconciliation", "reconcile"),
         ("configuration-audit", "audit"),
         ("remedies", "heal"),
+        ("reports", "digest"),
         ("status-page", "publish"),
     ];
     for (function, task) in rounds {
