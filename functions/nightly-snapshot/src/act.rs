@@ -56,14 +56,14 @@ fn of_day<'a>(statements: &'a Statements<'_>, plan: &'a DayPlan) -> impl Iterato
     of_runs.chain(statements.insert(day(Change::Insert))).chain(statements.update(day(Change::Update)))
 }
 
-/// Writes acts of remedies by their keys. Returns how many rows were sent.
+/// Writes acts of remedies by their keys.
 pub async fn write_remedies(
     asker: Asker<'_>,
     statements: &Statements<'_>,
     rows: &[RemedyRow],
-) -> Result<usize, Error> {
+) -> Result<(), Error> {
     for statement in statements.update(rows).chain(statements.insert(rows)) {
         asker.write(std::slice::from_ref(&statement)).await?;
     }
-    Ok(rows.len())
+    Ok(())
 }

@@ -323,7 +323,8 @@ async fn acts(
         let recent = records.iter().filter(|record| now.duration_since(record.since()) < ACTS_WRITTEN);
         let rows: Vec<RemedyRow> =
             recent.filter_map(|record| RemedyRow::of(record, &pipeline.name, &pipeline.time_zone)).collect();
-        act::write_remedies(asker, statements, &rows).await.map_err(|error| error.to_string())
+        act::write_remedies(asker, statements, &rows).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(rows.len())
     };
     match written.await {
         Ok(rows) => tracing::info!(rows, "acts of remedies written"),

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use syncwatch::aws::AwsError;
 use syncwatch::days::days_before;
-use syncwatch::history::{History, MOST_ROWS};
+use syncwatch::history::History;
 use syncwatch::observe::history as read;
 use syncwatch::report::{HISTORY_DAYS, Week};
 use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::Limits;
 
 /// Limit for reading the audit log: the rest of the function's time is for its records and for sending.
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
@@ -21,8 +20,7 @@ pub(crate) async fn history(site: &Site, week: Week) -> Result<Result<History, S
     let Some((declared, snapshot)) = pipeline.warehouse.as_ref().zip(pipeline.snapshot.as_ref()) else {
         return Ok(Err("pipeline.toml declares no [snapshot]".to_owned()));
     };
-    let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
-    let warehouse = match site.warehouse(declared, limits, WAREHOUSE_LIMIT).await? {
+    let warehouse = match site.warehouse(declared, read::limits(), WAREHOUSE_LIMIT).await? {
         Ok(warehouse) => warehouse,
         Err(why) => return Ok(Err(why)),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use syncwatch::aws::AwsError;
 use syncwatch::aws::bucket::{Bucket, Object};
-use syncwatch::observe::page;
+use syncwatch::observe::{history, page};
 use syncwatch::page::{Inputs, Recorded};
 use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::Asker;
@@ -58,7 +58,7 @@ async fn read(site: &Site, now: Timestamp) -> Result<Result<Recorded, String>, A
     let Some(declared) = &site.pipeline.warehouse else {
         return Ok(Err("pipeline.toml has no [warehouse]".to_owned()));
     };
-    let warehouse = match site.warehouse(declared, page::limits(), WAREHOUSE_LIMIT).await? {
+    let warehouse = match site.warehouse(declared, history::limits(), WAREHOUSE_LIMIT).await? {
         Ok(warehouse) => warehouse,
         Err(why) => return Ok(Err(why)),
     };

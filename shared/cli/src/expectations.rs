@@ -6,13 +6,12 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
-use syncwatch::history::{DAYS, Figure, History, MOST_ROWS};
+use syncwatch::history::{DAYS, Figure, History};
 use syncwatch::judge::unusual::{Unusual, forecasts, lasting, unusual_days};
 use syncwatch::marks::Exceptions;
-use syncwatch::observe::history::history;
+use syncwatch::observe::history::{history, limits};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::text::table;
-use syncwatch::warehouse::Limits;
 
 use super::error::Error;
 use super::{Operator, all_readable};
@@ -190,8 +189,7 @@ impl Operator {
         let snapshot = self.pipeline.snapshot.as_ref().ok_or_else(|| {
             Error::new("missing [snapshot] in pipeline.toml: nothing records the figures", "add the section")
         })?;
-        let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
-        let warehouse = self.warehouse(limits).await?;
+        let warehouse = self.warehouse(limits()).await?;
         let ask = async |statement: &_| warehouse.query(statement).await;
         let read = history(ask, &self.pipeline.name, snapshot, warehouse.dialect(), (from, to)).await;
         Ok(read?)

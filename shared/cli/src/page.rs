@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use syncwatch::aws::bucket::Bucket;
-use syncwatch::observe::page;
+use syncwatch::observe::{history, page};
 use syncwatch::page::{Page, Recorded};
 use syncwatch::runtime::env;
 use syncwatch::runtime::warehouse::Asker;
@@ -67,7 +67,7 @@ impl Operator {
         let (name, bucket) = (&self.pipeline.name, Bucket::new(&self.sdk, &bucket));
         let url = bucket.link(&format!("{name}/index.html"), VALID, self.now).await;
         let url = url.map_err(|error| Error::plain(error.by_person().to_string()))?;
-        let until = self.now.saturating_add(SignedDuration::from_secs(3_600)).ok();
+        let until = self.now.saturating_add(VALID).ok();
         Ok(PageAnswer { pipeline: name.clone(), url: Some(url), until, sentence: None, files: Vec::new() })
     }
 
@@ -93,7 +93,7 @@ impl Operator {
     }
 
     async fn recorded(&self) -> Result<Recorded, Error> {
-        let warehouse = self.warehouse(page::limits()).await?;
+        let warehouse = self.warehouse(history::limits()).await?;
         let asker = Asker::new(&warehouse, WAREHOUSE_START_LIMIT);
         page::recorded(&self.pipeline, warehouse.dialect(), asker, self.now).await.map_err(Error::plain)
     }

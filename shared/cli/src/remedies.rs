@@ -137,7 +137,7 @@ impl fmt::Display for Switched {
 pub struct Simulated {
     pub incident: String,
     pub plan: Option<Plan>,
-    /// The reason for which a person must act, if there is no plan, and who can.
+    /// Without a plan: its reason, and the people who can act.
     pub person: Option<(String, String)>,
     /// All gates that say no now; none if it would act.
     pub failing: Vec<Failing>,

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
-use syncwatch::scoreboard::{DAYS, ReadyState, Scoreboard, Value, table};
+use syncwatch::scoreboard::{DAYS, Scoreboard, Value, table};
 
 use super::Operator;
 use super::error::Error;
@@ -49,11 +49,6 @@ pub struct ScoreLine {
 impl Scores {
     /// Shows a scoreboard.
     pub fn of(board: &Scoreboard) -> Self {
-        let ready = match board.ready {
-            ReadyState::Ready { .. } => "ready",
-            ReadyState::NotReady { .. } => "not-ready",
-            ReadyState::Unknown { .. } => "unknown",
-        };
         let metrics = board.metrics.iter().map(|score| ScoreLine {
             metric: score.metric.id().to_owned(),
             value: score.reading.value.map(Value::number),
@@ -69,7 +64,7 @@ impl Scores {
             pipeline: board.pipeline.clone(),
             day: board.day,
             metrics: metrics.collect(),
-            ready: ready.to_owned(),
+            ready: board.ready.id().to_owned(),
             says: board.ready.to_string(),
             text: table(board),
         }

@@ -2,9 +2,10 @@
 
 use jiff::civil::Date;
 
-use crate::history::{History, ObjectDay, Reads};
+use crate::history::{History, MOST_ROWS, ObjectDay, Reads};
 use crate::pipeline::Snapshot;
 use crate::sql::{Answer, BadName, Dialect, Error as SqlError, Statement};
+use crate::warehouse::Limits;
 
 /// Why the history was not read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,11 @@ pub enum Error {
     Name(#[from] BadName),
     #[error(transparent)]
     Sql(#[from] SqlError),
+}
+
+/// The limits of statements that read the audit log.
+pub fn limits() -> Limits {
+    Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() }
 }
 
 /// Reads the figures of a span of days, both ends included, with two statements.

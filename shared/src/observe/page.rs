@@ -9,20 +9,14 @@ use super::history::{history, object_days};
 use crate::aws::incidents::IncidentStore;
 use crate::census::Client;
 use crate::days::{day_of, days_before};
-use crate::history::{MOST_ROWS, ObjectDay};
+use crate::history::ObjectDay;
 use crate::page::{HISTORY_DAYS, Inputs, Live, Recorded};
 use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::warehouse::Asker;
 use crate::sql::{Dialect, Statement};
-use crate::warehouse::Limits;
 
 /// Syncs that are read at the same time.
 const AT_ONCE: usize = 8;
-
-/// The limits of statements that read the audit log.
-pub fn limits() -> Limits {
-    Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() }
-}
 
 /// Reads the figures of the audit log.
 ///

@@ -16,7 +16,7 @@ use crate::marks::Exceptions;
 use crate::observation::Run;
 use crate::pipeline::{Pipeline, Sync};
 use crate::remedy::{Record, State as Stage, command, next_start, score};
-use crate::scoreboard::{DAYS as SCORE_DAYS, ReadyState, Scoreboard, Stored, Value};
+use crate::scoreboard::{DAYS as SCORE_DAYS, Scoreboard, Stored, Value};
 use crate::text::{percent, rounded};
 
 /// The days of the score of remedies.
@@ -264,11 +264,7 @@ impl Board {
         };
         Self {
             day: board.day,
-            ready: match board.ready {
-                ReadyState::Ready { .. } => "ready",
-                ReadyState::NotReady { .. } => "not-ready",
-                ReadyState::Unknown { .. } => "unknown",
-            },
+            ready: board.ready.id(),
             says: board.ready.to_string().lines().map(line).collect(),
             metrics: board.metrics.iter().map(metric).collect(),
         }

@@ -62,6 +62,17 @@ pub enum ReadyState {
     Unknown { reason: String },
 }
 
+impl ReadyState {
+    /// Returns it in one word: `ready`, `not-ready` or `unknown`.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::NotReady { .. } => "not-ready",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 /// A metric whose goal was not met on some of the last seven days.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Missing {
