@@ -124,7 +124,7 @@ page: ## Render the status page in each state from the lab's 120 days of history
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' pages '$(CARGO_TARGET_DIR)/pages'
 
 .PHONY: page-check
-page-check: $(PAGE_STAMP) ## Check the status page in Chromium: layout at three widths, accessibility, valid HTML, and a picture of each state; UPDATE=1 takes new pictures
+page-check: $(PAGE_STAMP) ## Check the status page and the monthly report in Chromium: layout at three widths, accessibility, valid HTML, a picture of each state, and those of README.md; UPDATE=1 takes new pictures
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@$(BUILD) syncwatch-lab --quiet
 	@UPDATE='$(UPDATE)' '$(PAGE_VENV)/bin/python' tests/page/check.py '$(CARGO_TARGET_DIR)/debug/syncwatch-lab' '$(CARGO_TARGET_DIR)/page-check'
@@ -183,11 +183,6 @@ bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against
 bench-streams: ## Compare 1,000,000 rows in two databases as streams; RELADIFF=<program> measures it beside, MANY=1 adds 6.5 million rows
 	@cargo build $(LOCKED) --quiet --profile measured -p syncwatch-bench --bin syncwatch-bench
 	@'$(CARGO_TARGET_DIR)/measured/syncwatch-bench' streams $(if $(RELADIFF),--reladiff '$(RELADIFF)') $(if $(MANY),--many)
-
-.PHONY: picture
-picture: ## Draw the picture of a notice in README.md from the snapshot of its mail; needs Chromium
-	sed -n '/^<!doctype/,$$p' functions/alert-relay/src/mail/snapshots/alert_relay__mail__tests__page_is_text_and_html.snap >'$(CARGO_TARGET_DIR)/notice.html'
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=700,600 --screenshot=functions/alert-relay/notice.png 'file://$(CARGO_TARGET_DIR)/notice.html'
 
 .PHONY: expectations
 expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|nights|change|forecasts|windows|speed, SEED=1

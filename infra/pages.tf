@@ -1,14 +1,14 @@
 # The status pages: a private bucket, and CloudFront before it with `page_by_cloudfront`.
 resource "aws_s3_bucket" "pages" {
   # checkov:skip=CKV_AWS_18:A log of readers needs a second bucket, and pages have no records.
-  # checkov:skip=CKV_AWS_21:Every file is made again within five minutes; the audit log has the history.
+  # checkov:skip=CKV_AWS_21:Pages are made again within five minutes, reports by `syncwatch report`; the audit log has the history.
   # checkov:skip=CKV_AWS_144:For the same reason.
   # checkov:skip=CKV_AWS_145:A key of KMS would be asked, and paid, at each reading.
   # checkov:skip=CKV2_AWS_62:No function waits for a new page.
   for_each = local.buckets
 
   bucket = each.value
-  # Every file is made again within five minutes.
+  # Pages are made again within five minutes, reports by `syncwatch report`.
   force_destroy = true
 }
 
@@ -38,12 +38,12 @@ resource "aws_s3_bucket_lifecycle_configuration" "pages" {
 
   bucket = aws_s3_bucket.pages[each.key].id
   rule {
-    id     = "not-renewed"
+    id     = "old"
     status = "Enabled"
     filter {}
-    # A page that nothing renews any more must not be taken for the current state for ever.
+    # Reports are kept as long as the records of their sending. A page that nothing renews says so by its time.
     expiration {
-      days = 30
+      days = 400
     }
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
@@ -87,7 +87,7 @@ locals {
       Effect    = "Allow"
       Action    = ["s3:GetObject"]
       Principal = { Service = "cloudfront.amazonaws.com" }
-      Resource  = [for file in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom"] : "${local.arn_root}:s3:::${name}/*/${file}"]
+      Resource  = [for file in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom", "reports/*.html"] : "${local.arn_root}:s3:::${name}/*/${file}"]
       Condition = { StringEquals = { "AWS:SourceArn" = distribution.arn } }
     }],
   ) }

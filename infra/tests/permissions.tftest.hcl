@@ -166,7 +166,7 @@ run "pages_are_private_and_encrypted" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_lifecycle_configuration.pages["bucket:pages"].rule).expiration[0].days == 30
+    condition     = one(aws_s3_bucket_lifecycle_configuration.pages["bucket:pages"].rule).expiration[0].days == 400
     error_message = "A page that is not renewed is kept for ever."
   }
 

@@ -1,5 +1,5 @@
 //! Reads that more than one program makes: samples of rejected records, comparisons of objects, the live definition of a
-//! pipeline, its history, what remedies rely on, and what the status page shows.
+//! pipeline, its history, what remedies rely on, the speed of syncs, and what the status page shows.
 
 pub mod definition;
 pub mod history;
@@ -7,6 +7,7 @@ pub mod objects;
 pub mod page;
 pub mod proof;
 pub mod remedies;
+pub mod speed;
 mod streams;
 
 use std::sync::atomic::{AtomicBool, Ordering};

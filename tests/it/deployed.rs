@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schedule_verification::observe::READING_LIMIT;
 use serde_json::json;
@@ -17,6 +18,7 @@ use syncwatch::incident::{IncidentKey, NoticeKind, State};
 use syncwatch::metrics;
 use syncwatch::pipeline::{Class, Pipeline, RemedyKind};
 use syncwatch::reconcile::Coverage;
+use syncwatch::report::Month;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{
@@ -83,6 +85,9 @@ async fn functions_use_every_permission_that_they_have() {
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("reports", &json!({ "task": "digest" })).await.unwrap();
+    // A named month is sent on any day.
+    let month = Month::last(now, &TimeZone::UTC).to_string();
+    stage.deployment.invoke("reports", &json!({ "task": "monthly", "month": month })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
     // The audit notifies of a field that no sync writes any more.
     let mappings = json!([{ "from": { "type": "column", "data": "property_id" }, "to": "SF_Property_ID__c", "is_primary_identifier": true }]);

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -14,16 +15,18 @@ use serde_json::Value;
 use syncwatch::advise::Selects;
 use syncwatch::data_checks::object_name;
 use syncwatch::history::{DataDay, History, Reads};
+use syncwatch::observe::speed::view;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, bulk};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
-use syncwatch_cli::source;
 use syncwatch_cli::warehouse_objects::{
     self, Applied, ObjectFile, Reason, apply, apply_folder, restore_folder,
 };
 use syncwatch_lab::databricks::{CLIENT_ID, CLIENT_SECRET, DatabricksServer, WAREHOUSE_ID};
 use syncwatch_lab::engines::{self, Postgres};
 use syncwatch_lab::properties::{Health, PropertyFault, PropertyWorld, Tables, make_sources, sql_folder};
+
+const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
 
 fn start() -> Timestamp {
     "2026-11-24T08:00:00Z".parse().unwrap()
@@ -370,7 +373,7 @@ async fn catalog_shows_the_facts_of_views_and_tables() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
         apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
-        let read = |path| source::view(&warehouse, path, &checks);
+        let read = |path| view(&warehouse, path, WAREHOUSE_LIMIT, &checks);
         let view = read("crm.sfdc_dbx.properties_to_create").await;
         if warehouse.dialect() == Dialect::Databricks {
             // The simulated one has no information schema.

@@ -72,15 +72,20 @@ async fn week() -> Stage {
 }
 
 async fn send(stage: &Stage, now: Timestamp, databricks: &str) -> Value {
+    run(stage, json!({ "task": "digest" }), now, databricks).await.unwrap()
+}
+
+async fn run(stage: &Stage, event: Value, now: Timestamp, databricks: &str) -> Result<Value, String> {
     let changed = [(env::DATABRICKS_URL.name, databricks)];
     let app = App(stage.deployment.site("reports", pipeline(), stage.mail.url(), &changed).unwrap());
-    app.run(json!({ "task": "digest" }), now).await.unwrap()
+    app.run(event, now).await.map_err(|error| error.to_string())
 }
 
 fn operator(stage: &Stage, now: Timestamp) -> Operator {
     let settings = [
         ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
         ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
+        (env::PAGES_BUCKET.name, "syncwatch-pages"),
         (env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url()),
     ];
     let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
@@ -169,6 +174,36 @@ async fn month_is_printed_and_written_as_a_page() {
     assert!(text.contains("The speed of syncs is unknown: "), "no token of Census is set: {text}");
     let html = std::fs::read_to_string(page.path()).unwrap();
     assert!(html.contains(records) && html.matches("<svg").count() == 3, "{html}");
+    // Sent once, from the first Monday after it on.
+    let databricks = stage.warehouse.as_ref().unwrap().url();
+    let event = json!({ "task": "monthly" });
+    let early = run(&stage, event.clone(), at("2026-12-06T16:10:00Z"), databricks).await.unwrap();
+    assert_eq!((&early["report"], &early["sent"]), (&json!("monthly/2026-11"), &json!(false)), "{early}");
+    let monday = at("2026-12-07T16:10:00Z");
+    let sent = run(&stage, event.clone(), monday, databricks).await.unwrap();
+    assert_eq!(sent["sent"], true, "{sent}");
+    assert!(
+        sent["monthly"]["alerts"] == answer.json["alerts"]
+            && sent["monthly"]["syncs"] == answer.json["syncs"],
+        "{sent}"
+    );
+    for hours in [0, 24] {
+        let again =
+            run(&stage, event.clone(), monday + SignedDuration::from_hours(hours), databricks).await.unwrap();
+        assert_eq!(again["sent"], false, "{again}");
+    }
+    let is_month = |n: &syncwatch_lab::receivers::Notification| n.text("check") == "monthly";
+    let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "the month", is_month).await.unwrap();
+    assert_eq!((notice.text("kind"), notice.text("severity")), ("report", "info"));
+    assert!(notice.message["figures"].to_string().contains(records), "{:?}", notice.message);
+    let command = Command::parse(&["page", "--month", "2026-11"]).unwrap();
+    let link = operator.carry_out(&command, &mut |_| {}).await.unwrap();
+    let page = reqwest::get(link.json["url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
+    assert!(page.contains(records) && page.matches("<svg").count() == 3, "{page}");
+    let unended = json!({ "task": "monthly", "month": "2026-12" });
+    let refused = run(&stage, unended, monday, databricks).await.unwrap_err();
+    assert_eq!(refused, "no ended month is named 2026-12: name one such as 2026-11");
+
     let unended = Command::parse(&["report", "--month", "2026-12"]).unwrap();
     let refused = operator.carry_out(&unended, &mut |_| {}).await.unwrap_err();
     assert!(refused.to_string().contains("2026-12 has not ended"), "{refused}");

@@ -1,13 +1,17 @@
-"""Checks the status pages of the lab in a real browser: `python tests/page/check.py <the program syncwatch-lab> <folder for output>`.
+"""Checks the status pages and a monthly report of the lab in a real browser: `python tests/page/check.py <the program syncwatch-lab> <folder for output>`.
 
 Each state is opened at three widths, in the light and the dark scheme and for print, without JavaScript: nothing may be wider than
 the window, and the browser may report no error. axe-core, which needs JavaScript, must find no violation; html5lib must find valid
-HTML. A picture of each state is compared with the one in `golden/`; with UPDATE=1 it replaces it; open it before you commit it.
+HTML. A picture of each state is compared with the one in `golden/`, and the pictures of README.md with what they show; with UPDATE=1 it
+replaces them; open each before you commit it.
 """
 
+import html
 import io
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +26,16 @@ WIDTHS = (360, 768, 1440)
 SCHEMES = ("light", "dark")
 # The pictures: at most so many pixels high, at half the size, with few colors.
 PICTURE_WIDTH, PICTURE_HEIGHT, COLORS = 1100, 2400, 32
+ROOT = GOLDEN.parents[2]
+RELAY = ROOT / "functions/alert-relay"
+# The snapshots of a mail and of a chat message: the text of the test that wrote them follows the second line `---`.
+MAIL = RELAY / "src/mail/snapshots/alert_relay__mail__tests__page_is_text_and_html.snap"
+CHAT = RELAY / "src/slack/snapshots/alert_relay__slack__tests__open_problem_has_impact_owner_steps_and_figures.snap"
+CHAT_STYLE = """body { margin: 0; padding: 14px 18px; width: 640px; font: 15px/1.46 Lato, 'DejaVu Sans', sans-serif; color: #1d1c1d }
+.bar { border-left: 4px solid #e01e5a; padding-left: 12px; margin-top: 8px } p { margin: 6px 0; overflow-wrap: anywhere }
+code { font-size: 12px; color: #c01343; background: #f6f6f6; border: 1px solid #ddd; border-radius: 3px; padding: 1px 3px }
+a { color: #1264a3; text-decoration: none } .fields { display: grid; grid-template-columns: 1fr 1fr; gap: 0 12px }
+.mention { background: #e8f5fa; color: #1264a3; border-radius: 3px; padding: 0 2px } .context { font-size: 13px; color: #616061 }"""
 # A pixel differs if a channel does by more than this, and a picture if more than this share of its pixels do.
 CHANNEL, SHARE = 56, 0.01
 # The names of elements that are wider than the window, or that end outside of it.
@@ -70,19 +84,63 @@ def accessibility(browser, url, report):
         context.close()
 
 
-def picture(browser, url):
+def picture(browser, url, width=PICTURE_WIDTH, most=PICTURE_HEIGHT, scale=0.5):
     context = browser.new_context(
-        java_script_enabled=False, color_scheme="light", viewport={"width": PICTURE_WIDTH, "height": 900}, device_scale_factor=0.5
+        java_script_enabled=False, color_scheme="light", viewport={"width": width, "height": 400}, device_scale_factor=scale
     )
     page = context.new_page()
     page.goto(url)
-    height = min(PICTURE_HEIGHT, page.evaluate("document.documentElement.scrollHeight"))
-    taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": PICTURE_WIDTH, "height": height})
+    height = min(most, page.evaluate("document.documentElement.scrollHeight"))
+    taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
     context.close()
     return Image.open(io.BytesIO(taken)).convert("RGB").quantize(COLORS)
 
 
+def marked(text):
+    """Converts Slack's mrkdwn (https://docs.slack.dev/messaging/formatting-message-text) as its clients show it."""
+    text = html.escape(html.unescape(text), quote=False).replace("&lt;", "<").replace("&gt;", ">")
+    text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<@(\w+)>", r"[span class=mention]@\1[/span]", text)
+    text = re.sub(r"<(https?:[^|>]+)\|([^>]*)>", r"[a]\2[/a]", text)
+    text = html.escape(text, quote=False).replace("&amp;amp;", "&amp;")
+    text = re.sub(r"\[(/?)(a|span)( class=mention)?\]", r"<\1\2\3>", text).replace("<a>", "<a href='#'>")
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    return re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", text).replace("\n", "<br>")
+
+
+def block(block):
+    if "fields" in block:
+        return "<div class=fields>" + "".join(f"<p>{marked(field['text'])}</p>" for field in block["fields"]) + "</div>"
+    if block["type"] == "context":
+        return "".join(f"<p class=context>{marked(element['text'])}</p>" for element in block["elements"])
+    kind = "h4" if block["type"] == "header" else "p"
+    return f"<{kind}>{marked(block['text']['text'])}</{kind}>"
+
+
+def chat(message):
+    """Draws a Slack message from its blocks."""
+    parts = "".join(map(block, message.get("blocks", [])))
+    for attachment in message.get("attachments", []):
+        parts += f"<div class=bar style='border-color: {attachment.get('color', '#ddd')}'>{''.join(map(block, attachment['blocks']))}</div>"
+    return f"<!doctype html><meta charset=utf-8><style>{CHAT_STYLE}</style>{parts}"
+
+
+def pictures(browser, out, report):
+    """Takes the pictures of README.md: the page, the report, a mail and a chat message."""
+    mail = MAIL.read_text()
+    (out / "mail.html").write_text(mail[mail.index("<!doctype"):])
+    (out / "chat.html").write_text(chat(json.loads(CHAT.read_text().split("---\n", 2)[2])))
+    for source, path, width, most in (
+        ("error/index.html", ROOT / "functions/status-page/page.png", 1000, 1150),
+        ("month/index.html", ROOT / "functions/reports/month.png", 900, 1250),
+        ("mail.html", RELAY / "notice.png", 700, 600),
+        ("chat.html", RELAY / "chat.png", 680, 900),
+    ):
+        compared(picture(browser, (out / source).as_uri(), width, most, 1), path, out / "readme", report)
+
+
 def compared(found, path, out, report):
+    out.mkdir(exist_ok=True)
     found.save(out / f"{path.stem}.png", optimize=True)
     if os.environ.get("UPDATE", "0") not in ("", "0"):
         shutil.copy(out / f"{path.stem}.png", path)
@@ -122,12 +180,13 @@ def main(lab, folder):
             layout(browser, page.as_uri(), report)
             accessibility(browser, page.as_uri(), report)
             compared(picture(browser, page.as_uri()), GOLDEN / f"{state.name}.png", out, report)
+        pictures(browser, out, lambda problem: problems.append(f"README.md: {problem}"))
         browser.close()
     unknown = sorted(path.name for path in GOLDEN.glob("*.png") if path.stem not in {state.name for state in states})
     problems += [f"{name} is of no state" for name in unknown]
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{len(states)} status pages checked: {len(problems)} problems")
+    print(f"{len(states)} pages checked: {len(problems)} problems")
     return 1 if problems or not states else 0
 
 

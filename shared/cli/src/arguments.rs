@@ -125,6 +125,9 @@ pub enum Command {
     },
     /// Print a link to the status page that is valid for an hour, or write the page into a folder
     Page {
+        /// Link to the stored report of this month instead, such as 2026-11
+        #[arg(long, value_parser = month, conflicts_with = "out")]
+        month: Option<Month>,
         /// Folder for the files of a page that is made now
         #[arg(long, value_name = "FOLDER", value_parser = path())]
         out: Option<PathBuf>,
@@ -226,6 +229,9 @@ pub enum Command {
         /// Classify this vendor error instead; `-` reads it from standard input
         #[arg(long, value_name = "TEXT", conflicts_with = "finding")]
         message: Option<String>,
+        /// Write the whole runbook in the names of pipeline.toml into this file
+        #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with_all = ["finding", "message"])]
+        out: Option<PathBuf>,
     },
     /// Judge histories from standard input by the rules for expected figures
     JudgeHistory {
@@ -653,8 +659,11 @@ mod tests {
         };
         let doctor =
             |url: Option<&str>, bare_names| Command::Doctor { url: url.map(str::to_owned), bare_names };
-        let explain =
-            |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned), message: None };
+        let explain = |finding: Option<&str>| Command::Explain {
+            finding: finding.map(str::to_owned),
+            message: None,
+            out: None,
+        };
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
         let test = |owner: Option<&str>, seconds| Command::AlertTest {
@@ -748,8 +757,9 @@ mod tests {
             ("report", report(None, None, None)),
             ("report --week 2026-W48", report(Some("2026-W48"), None, None)),
             ("report --html a.html --month=2026-11", report(None, Some("2026-11"), Some("a.html"))),
-            ("page", Command::Page { out: None }),
-            ("page --out pages", Command::Page { out: Some(PathBuf::from("pages")) }),
+            ("page", Command::Page { month: None, out: None }),
+            ("page --out pages", Command::Page { month: None, out: Some(PathBuf::from("pages")) }),
+            ("page --month 2026-11", Command::Page { month: Month::parse("2026-11"), out: None }),
         ];
         for (line, command) in table {
             is_read(line, &command);

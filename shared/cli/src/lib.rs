@@ -3,7 +3,7 @@
 //! [`arguments`] parses the command line. Each command returns an [`Answer`]: text, and the same as JSON. All
 //! commands use the operator's own credentials; the time is an argument.
 
-pub mod advise;
+mod advise;
 pub mod alarm_test;
 mod alarms;
 pub mod alert_test;
@@ -31,7 +31,6 @@ pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
 pub mod silences;
-pub mod source;
 pub mod stakeholders;
 pub mod status;
 pub mod warehouse_objects;
@@ -156,6 +155,21 @@ pub async fn run(
         judge_history::answer_lines(std::io::stdin().lock(), print)?;
         return Ok(Answer::new(Outcome::Done, "", &Value::Null));
     }
+    if let Command::Explain { finding, message: None, out } = &arguments.command {
+        // Without a pipeline, the names are those of the example.
+        let pipeline = file().and_then(|file| read_pipeline(&file));
+        return match (finding, out) {
+            (_, Some(out)) => runbook::written(&pipeline?, out).map(|written| Answer::done(&written)),
+            (Some(finding), None) => {
+                let section = runbook::explain(finding)?;
+                Ok(Answer::done(&match &pipeline {
+                    Ok(pipeline) => section.in_names_of(pipeline),
+                    Err(_) => section,
+                }))
+            }
+            (None, None) => Ok(Answer::done(&runbook::contents())),
+        };
+    }
     if let Some(answer) = without_aws(&arguments.command) {
         return answer;
     }
@@ -176,10 +190,6 @@ fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
         Command::Explain { message: Some(message), .. } => {
             Some(message::classified(message, std::io::stdin().lock()).map(|found| Answer::done(&found)))
         }
-        Command::Explain { finding: Some(finding), .. } => {
-            Some(runbook::explain(finding).map(|section| Answer::done(&section)))
-        }
-        Command::Explain { .. } => Some(Ok(Answer::done(&runbook::contents()))),
         Command::Completions { shell } => {
             let script = arguments::completions(*shell);
             Some(Ok(Answer::new(Outcome::Done, &script, &json!({ "script": script }))))
@@ -241,7 +251,7 @@ impl Operator {
                 Ok(Answer::done(&self.monthly(*month, html.as_deref()).await?))
             }
             Command::Report { week, .. } => Ok(Answer::done(&self.digest(*week).await?)),
-            Command::Page { out } => Ok(Answer::done(&self.page(out.as_deref()).await?)),
+            Command::Page { month, out } => Ok(Answer::done(&self.page(*month, out.as_deref()).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
             Command::Remedies(asked) => Box::pin(self.remedies(asked, print)).await,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use syncwatch::aws::bucket::Bucket;
 use syncwatch::observe::{history, page};
 use syncwatch::page::{Page, Recorded};
+use syncwatch::report::Month;
 use syncwatch::runtime::env;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::text::minute_utc;
@@ -23,7 +24,7 @@ const VALID: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageAnswer {
     pub pipeline: String,
-    /// The link to the deployed page.
+    /// The link to the deployed page, or to the report of a month.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// When the link expires (UTC).
@@ -47,14 +48,14 @@ impl fmt::Display for PageAnswer {
 }
 
 impl Operator {
-    pub(super) async fn page(&self, out: Option<&Path>) -> Result<PageAnswer, Error> {
+    pub(super) async fn page(&self, month: Option<Month>, out: Option<&Path>) -> Result<PageAnswer, Error> {
         match out {
             Some(folder) => self.write_page(folder).await,
-            None => self.link_page().await,
+            None => self.link_page(&month.map_or_else(|| "index.html".to_owned(), Month::file)).await,
         }
     }
 
-    async fn link_page(&self) -> Result<PageAnswer, Error> {
+    async fn link_page(&self, file: &str) -> Result<PageAnswer, Error> {
         let bucket = match self.env.optional(env::PAGES_BUCKET.name) {
             Some(bucket) => bucket,
             // As Terraform names it: names of buckets are unique in the world.
@@ -65,7 +66,7 @@ impl Operator {
             }
         };
         let (name, bucket) = (&self.pipeline.name, Bucket::new(&self.sdk, &bucket));
-        let url = bucket.link(&format!("{name}/index.html"), VALID, self.now).await;
+        let url = bucket.link(&format!("{name}/{file}"), VALID, self.now).await;
         let url = url.map_err(|error| Error::plain(error.by_person().to_string()))?;
         let until = self.now.saturating_add(VALID).ok();
         Ok(PageAnswer { pipeline: name.clone(), url: Some(url), until, sentence: None, files: Vec::new() })

@@ -1,10 +1,9 @@
 //! Prints the digest of a week, as the function `reports` sends it, and the report of a month. Reads only.
 
-mod page;
-
 use std::path::Path;
 
 use jiff::civil::Date;
+use syncwatch::advise::AdviceList;
 use syncwatch::days::days_before;
 use syncwatch::history::ObjectDay;
 use syncwatch::observe::history::object_days;
@@ -41,13 +40,11 @@ impl Operator {
         let inputs = self.records_until(month.end()).await?;
         let objects = self.object_days(month).await.map_err(|error| error.to_string());
         let advice = self.advise(None).await.map_err(|error| error.to_string());
-        let advice = advice.map(|list| {
-            let slow = list.syncs.into_iter().filter(|sync| !sync.advice.is_empty());
-            slow.flat_map(|sync| sync.says).collect()
-        });
+        let advice = advice.map(AdviceList::on_slow_syncs);
         let monthly = Monthly::of(&inputs, &objects, &advice, &self.pipeline, month, self.now);
         if let Some(path) = html {
-            write_page(path, &page::page(&monthly, &inputs.history.unwrap_or_default(), month)?)?;
+            let page = monthly.html(&inputs.history.unwrap_or_default(), month);
+            write_page(path, &page.map_err(|error| Error::plain(error.to_string()))?)?;
         }
         Ok(monthly)
     }

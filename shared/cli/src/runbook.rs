@@ -3,12 +3,15 @@
 //! The text is the repository's own file, embedded at build time, so that a notice's link and `syncwatch explain`
 //! agree.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
+use syncwatch::pipeline::{Pipeline, Renamed};
 use syncwatch::runbook::{Section, TEXT, sections};
 
 use crate::error::Error;
@@ -32,6 +35,25 @@ pub struct Explanation {
     pub steps: String,
     /// Scenarios that link to it.
     pub scenarios: Vec<Scenario>,
+    /// Names of the shipped example in it: `pipeline.toml` has no others, or was not found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub example_names: Vec<String>,
+}
+
+impl Explanation {
+    /// Replaces the names of the shipped example by those of the pipeline, for the subject of the incident.
+    pub(crate) fn in_names_of(mut self, pipeline: &Pipeline) -> Self {
+        let subject = self.incident.as_ref().map(|key| key.subject.clone());
+        let texts = [Some(&mut self.cause), self.evidence.as_mut(), Some(&mut self.steps)];
+        let mut kept = BTreeSet::new();
+        for text in texts.into_iter().flatten() {
+            let renamed = pipeline.rename(text, subject.as_deref());
+            *text = renamed.text;
+            kept.extend(renamed.kept);
+        }
+        self.example_names = kept.into_iter().collect();
+        self
+    }
 }
 
 /// A section of the chapter of scenarios.
@@ -66,6 +88,31 @@ pub fn explain(asked: &str) -> Result<Explanation, Error> {
         .map(|scenario| Scenario { name: scenario.anchor.clone(), title: scenario.heading.to_owned() })
         .collect();
     Ok(Explanation { incident: IncidentKey::parse(asked), scenarios, ..explanation(section) })
+}
+
+/// The whole runbook, written to a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    pub file: String,
+    /// Names of the shipped example in it, as `pipeline.toml` declares none for them.
+    pub example_names: Vec<String>,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if !self.example_names.is_empty() {
+            write!(f, "\nNames of the example in it: {}", self.example_names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the whole runbook in the names of a pipeline.
+pub(crate) fn written(pipeline: &Pipeline, out: &Path) -> Result<Written, Error> {
+    let Renamed { text, kept } = pipeline.rename(TEXT, None);
+    crate::write_page(out, &text)?;
+    Ok(Written { file: out.display().to_string(), example_names: kept.into_iter().collect() })
 }
 
 /// Section names by chapter.
@@ -131,6 +178,7 @@ fn explanation(section: &Section<'_>) -> Explanation {
         evidence: evidence.map(plain),
         steps: plain(steps),
         scenarios: Vec::new(),
+        example_names: Vec::new(),
     }
 }
 
@@ -150,7 +198,13 @@ impl fmt::Display for Explanation {
             f.write_str("\n")?;
         }
         let mut scenarios = self.scenarios.iter();
-        scenarios.try_for_each(|Scenario { name, title }| write!(f, "\n{title}: syncwatch explain {name}"))
+        scenarios
+            .try_for_each(|Scenario { name, title }| write!(f, "\n{title}: syncwatch explain {name}"))?;
+        if !self.example_names.is_empty() {
+            let names = self.example_names.join(", ");
+            write!(f, "\n\nNames of the example, as pipeline.toml declares none for them: {names}")?;
+        }
+        Ok(())
     }
 }
 

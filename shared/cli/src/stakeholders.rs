@@ -161,7 +161,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
 
 /// Builds the values that templates use, all as text.
 fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
-    let health = |words: fn(&Health) -> String| known(&figures.health, words);
+    let health = |words: &dyn Fn(&Health) -> String| known(&figures.health, words);
     let mut open: Vec<&Incident> = figures.open.iter().flatten().collect();
     open.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.key.cmp(&b.key)));
     let syncs = pipeline.syncs.iter().enumerate().map(|(index, sync)| {
@@ -179,14 +179,15 @@ fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
         "pipeline": pipeline.name,
         "at": format!("{} ({})", local(now, pipeline), minute_utc(now)),
         "watches": format!("{syncs_watched} and {checks}"),
-        "coverage": health(Health::coverage),
-        "waiting": health(|health| {
+        "coverage": health(&|health| health.coverage(&pipeline.terms.records)),
+        "waiting": health(&|health| {
             let (create, update) = (grouped(health.to_create), grouped(health.to_update));
             format!("{create} to create, {update} to update")
         }),
-        "quality": health(|health| {
-            let (companies, duplicates) = (grouped(health.null_companies), grouped(health.duplicates));
-            format!("{companies} without a company name, {duplicates} with duplicates")
+        "quality": health(&|health| {
+            let (missing, duplicates) = (grouped(health.null_companies), grouped(health.duplicates));
+            let required = &pipeline.terms.required_value;
+            format!("{missing} without a {required}, {duplicates} with duplicates")
         }),
         "open": known(&figures.open, |open| counted(open.len(), "incident")),
         "open_list": match &figures.open {
@@ -201,7 +202,7 @@ fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
 
 impl Health {
     /// The view's rating decides: 92.47% is good, not excellent.
-    fn coverage(&self) -> String {
+    fn coverage(&self, records: &str) -> String {
         let rating = match self.coverage_status.as_str() {
             "good" => "good, not excellent",
             other => other,
@@ -209,7 +210,7 @@ impl Health {
         let share = self
             .coverage_percent
             .map_or_else(|| "none".to_owned(), |percent| text::percent(text::rounded(percent, 2, &[])));
-        format!("{share} ({rating}): {} of {} properties", grouped(self.synced), grouped(self.total))
+        format!("{share} ({rating}): {} of {} {records}", grouped(self.synced), grouped(self.total))
     }
 }
 

@@ -1233,7 +1233,7 @@ fn readme_json_shapes_match_the_answers() {
             "incidents" => is::<incidents::IncidentList>(example),
             "runs" => is::<runs::RunList>(example),
             "expectations" => is::<expectations::ExpectationList>(example),
-            "advise" => is::<advise::AdviceList>(example),
+            "advise" => is::<syncwatch::advise::AdviceList>(example),
             "scoreboard" => is::<scoreboard::Scores>(example),
             "report --week" => is::<syncwatch::report::Digest>(example),
             "report --month" => is::<syncwatch::report::Monthly>(example),

@@ -8,6 +8,7 @@
 mod change;
 mod estimate;
 mod input;
+mod list;
 mod report;
 mod sentence;
 mod speed;
@@ -19,6 +20,8 @@ mod tests;
 pub use change::{Advice, Evidence, Figure, Gain, Kind, Unmet};
 pub use estimate::Estimate;
 pub use input::{End, Facts, Run, Sync, View};
+pub(crate) use list::input;
+pub use list::{AdviceLine, AdviceList, LeftOut, Read, Source, SyncAdvice};
 pub use report::{Report, Target, advise};
 pub use speed::{Cost, Inseparable, NotEnough, Query, Speed, Waits, measure};
 pub use view::{Definition, Selects};

@@ -28,7 +28,7 @@ use crate::text::{counted, marked, minute_utc, ordinal, words};
 
 pub use body::{Body, BodyError, Link, SCHEMA};
 pub use remedies::{in_words, render_remedy};
-pub use reports::render_digest;
+pub use reports::{render_digest, render_monthly};
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
@@ -91,7 +91,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         note: None,
         consequence: acts.then(|| cut(&consequence::consequence(incident, pipeline, now), SENTENCE_CHARS)),
         next_attempt: acts.then(|| next_attempt(*check, subject, pipeline, now)).flatten(),
-        steps: if acts { steps(incident) } else { Vec::new() },
+        steps: if acts { steps(incident, pipeline) } else { Vec::new() },
         acknowledge: acts.then(|| acknowledge_command(&incident.key)).flatten(),
         acknowledged: incident
             .acknowledged
@@ -399,12 +399,13 @@ fn acknowledge_command(key: &IncidentKey) -> Option<String> {
     plain.then(|| format!("syncwatch acknowledge {key} --by YOUR-NAME --for 4h"))
 }
 
-/// The first steps for the class of the vendor's error, else for the check. A class that is only a guess gives no order.
-fn steps(incident: &Incident) -> Vec<String> {
+/// The first steps for the class of the vendor's error, else for the check, in the names of the pipeline. A class that is only a guess gives no order.
+fn steps(incident: &Incident, pipeline: &Pipeline) -> Vec<String> {
     let guessed = incident.evidence.figures.iter().any(|figure| figure.name == CERTAINTY_FIGURE);
     let of_class = incident.class.as_deref().filter(|_| !guessed).map(first_steps).unwrap_or_default();
     let steps = if of_class.is_empty() { first_steps(incident.key.check.id()) } else { of_class };
-    steps.iter().map(|step| cut(step, SENTENCE_CHARS)).collect()
+    let named = |step: &String| pipeline.rename(step, Some(&incident.key.subject)).text;
+    steps.iter().map(|step| cut(&named(step), SENTENCE_CHARS)).collect()
 }
 
 /// When the sync runs next; `None` if it does not run by itself.

@@ -159,7 +159,7 @@ pub struct Words {
 
 impl From<&Terms> for Words {
     fn from(terms: &Terms) -> Self {
-        let Terms { records, destination, audience } = terms;
+        let Terms { records, destination, audience, .. } = terms;
         Self { records: line(records), destination: line(destination), audience: line(audience) }
     }
 }

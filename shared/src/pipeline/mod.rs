@@ -4,6 +4,7 @@
 //! uses ([`Pipeline`]). All problems of a file are reported at once, each with line, key and remedy.
 
 mod channels;
+mod names;
 mod raw;
 mod remedies;
 mod words;
@@ -28,6 +29,7 @@ use crate::silence::Declared;
 use crate::sql::Dialect;
 
 pub use channels::{Addresses, CHAT, Channel, ChannelKind, Channels, Class, MAIL, PAGERDUTY};
+pub use names::Renamed;
 pub use remedies::{DEFAULT_MIN_GAIN, Level, Remedies, RemedyKind};
 
 /// The default limit of the share of failed and invalid records, in percent.
@@ -220,6 +222,8 @@ pub struct Terms {
     pub destination: String,
     /// The people who use the records there: `Sales`.
     pub audience: String,
+    /// A value that each record needs, in the singular: `company name`.
+    pub required_value: String,
 }
 
 /// A person or team that owns subjects or helps with them.

@@ -121,6 +121,7 @@ struct RawTerms {
     records: Option<Text>,
     destination: Option<Text>,
     audience: Option<Text>,
+    required_value: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -403,6 +404,7 @@ impl Validation {
             records: term(raw.records, "terms.records", "records"),
             destination: term(raw.destination, "terms.destination", "the destination"),
             audience: term(raw.audience, "terms.audience", "Its users"),
+            required_value: term(raw.required_value, "terms.required_value", "required value"),
         }
     }
 

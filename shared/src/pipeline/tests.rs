@@ -271,6 +271,7 @@ fn owners_channels_terms_and_urls_are_read() {
         records: "homes".to_owned(),
         destination: "Salesforce".to_owned(),
         audience: "Sales".to_owned(),
+        required_value: "company name".to_owned(),
     };
     assert_eq!(pipeline.terms, terms);
     assert_eq!(pipeline.owner.as_deref(), Some("Data operations"));
@@ -288,8 +289,11 @@ fn missing_terms_and_channel_settings_have_defaults() {
         .replacen("chat = { kind = \"slack\", min_severity = \"warning\" }", "chat = {}", 1)
         .replacen("records = \"properties\"\ndestination = \"Salesforce\"\naudience = \"Sales\"\n", "", 1);
     let pipeline = Pipeline::parse(&text).unwrap();
-    let Terms { records, destination, audience } = &pipeline.terms;
-    assert_eq!([records, destination, audience], ["records", "the destination", "Its users"]);
+    let Terms { records, destination, audience, required_value } = &pipeline.terms;
+    assert_eq!(
+        [records, destination, audience, required_value],
+        ["records", "the destination", "Its users", "company name"]
+    );
     let channel = |name: &str| pipeline.channels.get(name).map(|channel| (channel.kind, channel.lowest));
     assert_eq!(channel(PAGERDUTY), Some((ChannelKind::PagerDuty, Severity::Critical)));
     assert_eq!(channel(CHAT), Some((ChannelKind::Slack, Severity::Warning)));

@@ -57,10 +57,13 @@ impl fmt::Display for Pipeline {
         };
         let syncs = if self.syncs.len() == 1 { "sync" } else { "syncs" };
         let zone = self.time_zone.iana_name().unwrap_or("UTC");
-        let Terms { records, destination, audience } = &self.terms;
+        let Terms { records, destination, audience, required_value } = &self.terms;
         writeln!(f, "Pipeline {}: {} {syncs}, times in {zone}", self.name, self.syncs.len())?;
         writeln!(f, "Census at {}, {version}", self.census.base_url)?;
-        writeln!(f, "Terms in notices: \"{records}\" in \"{destination}\", used by \"{audience}\"")?;
+        writeln!(
+            f,
+            "Terms in notices: \"{records}\" in \"{destination}\", used by \"{audience}\"; each needs a \"{required_value}\""
+        )?;
         if let Some(owner) = &self.owner {
             writeln!(f, "Owner: {owner}, unless a sync or check names another")?;
         }

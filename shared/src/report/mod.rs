@@ -7,6 +7,7 @@ mod alerts;
 mod digest;
 mod month;
 mod monthly;
+mod page;
 mod week;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 pub use digest::{Digest, Line, Topic, WeekScore};
 pub use month::Month;
 pub use monthly::{Budget, MonthAlerts, MonthMetric, Monthly, SyncWeek};
+pub use page::PageError;
 pub use week::Week;
 
 use jiff::{SignedDuration, Timestamp};

@@ -39,6 +39,18 @@ impl Month {
         bounds(self.first(), self.end(), zone)
     }
 
+    /// The day on which its report is sent: the first Monday after it.
+    pub fn sent_on(self) -> Date {
+        let next = self.end().saturating_add(1.day());
+        let since_monday = i64::from(next.weekday().to_monday_zero_offset());
+        next.saturating_add(((7 - since_monday) % 7).days())
+    }
+
+    /// The name of its page among the files of the status page.
+    pub fn file(self) -> String {
+        format!("reports/{self}.html")
+    }
+
     /// Its weeks from Monday to Sunday, as far as they are in the month.
     pub fn weeks(self) -> Vec<(Date, Date)> {
         let mut weeks = Vec::new();

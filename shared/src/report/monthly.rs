@@ -291,6 +291,51 @@ fn improvements(
     found
 }
 
+impl Monthly {
+    /// The month in one clause.
+    pub fn headline(&self) -> String {
+        let of = |outcome| self.metrics.iter().filter(|metric| metric.outcome == outcome).count();
+        let (met, unknown) = (of(Outcome::Met), of(Outcome::Unknown));
+        let goals = met + unknown + of(Outcome::NotMet);
+        let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
+        let alerts = if self.alerts.unknown.is_some() {
+            "alerts unknown".to_owned()
+        } else {
+            counted(self.alerts.alerts, "alert")
+        };
+        format!("{met} of {} met{unknown}, {alerts}", counted(goals, "goal"))
+    }
+
+    /// The lines of its notice: a label and a text each.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let missed = self.metrics.iter().filter(|metric| metric.outcome == Outcome::NotMet);
+        let missed = missed.map(|metric| {
+            let goal = metric.goal.as_deref().unwrap_or_default();
+            ("goal not met", format!("{}: {} (goal {goal})", metric.title, metric.text))
+        });
+        let budgets =
+            self.budgets.iter().map(|budget| ("objective", format!("{}: {}", budget.objective, budget.text)));
+        let objects = self
+            .objects
+            .iter()
+            .map(|object| ("records", format!("{}: {}", object.object, object.in_words())));
+        let improvements = self.improvements.iter().take(NAMED).map(|line| ("improvement", line.clone()));
+        let more = self.improvements.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| ("improvement", format!("{more} more are in the report")));
+        let recorded = [("recorded", self.recorded.clone())];
+        let alerts = [("incidents", self.alerts.in_words())];
+        recorded
+            .into_iter()
+            .chain(budgets)
+            .chain(missed)
+            .chain(objects)
+            .chain(alerts)
+            .chain(improvements)
+            .chain(more)
+            .collect()
+    }
+}
+
 impl ObjectDay {
     /// The wrong records and their causes, or why they are unknown.
     pub fn in_words(&self) -> String {

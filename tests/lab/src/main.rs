@@ -77,10 +77,15 @@ async fn main() -> Result<()> {
 }
 
 async fn pages(folder: &Path) -> Result<()> {
-    for sample in samples().await? {
+    let samples = samples().await?;
+    for sample in &samples {
         sample.write(&folder.join(sample.name))?;
         println!("{}", folder.join(sample.name).join("index.html").display());
     }
+    let month = folder.join("month").join("index.html");
+    std::fs::create_dir_all(folder.join("month"))?;
+    std::fs::write(&month, syncwatch_lab::pages::month(&samples)?)?;
+    println!("{}", month.display());
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::finding::{Check, Evidence, Judge, Outcome, Severity};
@@ -17,6 +17,7 @@ use syncwatch::observe::page::recorded;
 use syncwatch::page::{Inputs, Live, Page, Recorded};
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{Plan, Record, Target};
+use syncwatch::report::{self, Month, Monthly};
 use syncwatch::rounds::{ReconciledRound, Tried};
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::scoreboard::{LagSample, RunsByHand, Stored};
@@ -116,6 +117,22 @@ pub async fn samples() -> Result<Vec<Sample>> {
         named(&healthy, "markup", [MARKUP, MARKUP, MARKUP])?,
         named(&healthy, "right-to-left", [ARABIC, HEBREW, ARABIC])?,
     ])
+}
+
+/// Renders the report of the last month of the sample with many incidents.
+///
+/// # Errors
+/// There is no such sample, or it cannot be rendered.
+pub fn month(samples: &[Sample]) -> Result<String> {
+    let sample = samples.iter().find(|sample| sample.name == "many-incidents").context("no such sample")?;
+    let Sample { pipeline, inputs, now, .. } = sample;
+    let month = Month::last(*now, &pipeline.time_zone);
+    let history = inputs.recorded.as_ref().map(|recorded| recorded.history.clone()).map_err(Clone::clone);
+    let stored = inputs.stored.as_ref().map_err(|why| anyhow!("{why}"))?.clone();
+    let inputs = report::Inputs { stored, history };
+    let objects = Ok(vec![ObjectDay { day: month.end(), ..compared(*now) }]);
+    let monthly = Monthly::of(&inputs, &objects, &Ok(Vec::new()), pipeline, month, *now);
+    Ok(monthly.html(&inputs.history.unwrap_or_default(), month)?)
 }
 
 fn hours(hours: i64) -> SignedDuration {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{alert, at, pipeline, quiet};
 use crate::finding::Severity;
 use crate::history::{ObjectDay, Tally as Runs};
+use crate::notice::render_monthly;
 use crate::report::{Inputs, Month, Monthly};
 use crate::scoreboard::Outcome;
 
@@ -58,6 +59,11 @@ fn month_is_named_and_has_its_weeks_and_hours() {
     for wrong in ["2026-13", "2026-1", "2026", "26-11", "2026-11-01", ""] {
         assert_eq!(Month::parse(wrong), None, "{wrong}");
     }
+    for (name, first_monday) in
+        [("2026-10", date(2026, 11, 2)), ("2026-11", date(2026, 12, 7)), ("2027-01", date(2027, 2, 1))]
+    {
+        assert_eq!(Month::parse(name).unwrap().sent_on(), first_monday, "{name}");
+    }
     // Midnight of the pipeline's zone.
     for (now, month) in [
         ("2026-12-01T07:59:59Z", "2026-10"),
@@ -99,6 +105,28 @@ fn eventful_month_reads_well() {
     insta::assert_snapshot!(monthly);
     let json = serde_json::to_string(&monthly).unwrap();
     assert_eq!(serde_json::from_str::<Monthly>(&json).unwrap(), monthly);
+
+    let mut pipeline = pipeline();
+    let message = render_monthly(&monthly, november(), &pipeline);
+    assert_eq!(crate::aws::topic::check_limits(&message), Ok(()));
+    assert_eq!(crate::notice::tests::schema_errors(&message.bodies["default"]), [""; 0]);
+    insta::assert_snapshot!(
+        "mail_of_a_month",
+        format!("Subject: {}\n\n{}", message.subject, message.bodies["email"])
+    );
+    for (url, report) in [
+        (
+            "https://d1.example.net/properties/index.html",
+            Some("https://d1.example.net/properties/reports/2026-11.html"),
+        ),
+        ("https://status.example.com/crm", None),
+    ] {
+        pipeline.status_page_url = Some(url.to_owned());
+        let message = render_monthly(&monthly, november(), &pipeline);
+        let body = crate::notice::Body::parse(&message.bodies["default"]).unwrap();
+        let link = body.links.iter().find(|link| link.name == "Report of 2026-11, with plots");
+        assert_eq!(link.map(|link| link.url.as_str()), report);
+    }
 }
 
 #[test]

@@ -11,10 +11,9 @@ use plotters::prelude::{
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use syncwatch::history::{DataDay, History, SyncDay};
-use syncwatch::report::{Month, Monthly, SyncWeek};
 
-use crate::error::Error;
+use super::{Month, Monthly, SyncWeek};
+use crate::history::{DataDay, History, SyncDay};
 
 const STYLE: &str = include_str!("monthly.css");
 const PAGE: &str = include_str!("monthly.html");
@@ -27,8 +26,22 @@ const COLORS: [RGBColor; 4] =
 /// A line of a plot: its name, and its value on each day that has one.
 type Line = (String, Vec<(Date, f64)>);
 
-/// Renders the page of a month; `history` has its days.
-pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Error> {
+/// The page of a month cannot be rendered: a defect of this module.
+#[derive(Debug, thiserror::Error)]
+#[error("the page of the month cannot be rendered: {0}")]
+pub struct PageError(String);
+
+impl Monthly {
+    /// Renders the report as a page with plots; `history` has the days of the month. It needs no network, and prints well.
+    ///
+    /// # Errors
+    /// A template or a plot has a defect.
+    pub fn html(&self, history: &History, month: Month) -> Result<String, PageError> {
+        page(self, history, month).map_err(|error| PageError(error.to_string()))
+    }
+}
+
+fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Box<dyn std::error::Error>> {
     let of_month = |day: Date| (month.first()..=month.end()).contains(&day);
     let of_syncs = |of: fn(&SyncDay) -> Option<f64>| {
         let line = |(sync, days): (&String, &Vec<SyncDay>)| {
@@ -51,9 +64,7 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
     ];
     let mut figures = Vec::new();
     for (title, lines) in plots.iter().filter(|(_, lines)| lines.iter().any(|(_, days)| !days.is_empty())) {
-        let svg =
-            plot(lines, month).map_err(|error| Error::plain(format!("cannot plot {title}: {error}")))?;
-        figures.push(json!({ "title": title, "svg": svg }));
+        figures.push(json!({ "title": title, "svg": plot(lines, month)? }));
     }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -68,11 +79,8 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
         "style": STYLE,
         "hash": STANDARD.encode(Sha256::digest(STYLE)),
     });
-    environment
-        .add_template("monthly.html", PAGE)
-        .and_then(|()| environment.get_template("monthly.html")?.render(Serde(&values)))
-        .map(|page| page + "\n")
-        .map_err(|error| Error::plain(format!("cannot render the page: {error}")))
+    environment.add_template("monthly.html", PAGE)?;
+    Ok(environment.get_template("monthly.html")?.render(Serde(&values))? + "\n")
 }
 
 /// Draws lines over the days of a month. A day without a value breaks its line.
@@ -123,12 +131,12 @@ fn plot(lines: &[Line], month: Month) -> Result<String, Box<dyn std::error::Erro
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use syncwatch::days::days_before;
-    use syncwatch::pipeline::Pipeline;
-    use syncwatch::report::Inputs;
-    use syncwatch::scoreboard::Stored;
 
     use super::*;
+    use crate::days::days_before;
+    use crate::pipeline::Pipeline;
+    use crate::report::Inputs;
+    use crate::scoreboard::Stored;
 
     /// The page of a month of two syncs, of which one has a hostile name, with a gap of three days.
     fn rendered(sync: &str, improvement: &str) -> String {
@@ -152,12 +160,12 @@ mod tests {
                 history.syncs.entry(key.to_owned()).or_default().push(of_day);
             }
         }
-        let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let inputs = Inputs { stored: Stored::default(), history: Ok(history.clone()) };
         let now: Timestamp = "2026-12-07T16:00:00Z".parse().unwrap();
         let advice = Ok(vec![improvement.to_owned()]);
         let monthly = Monthly::of(&inputs, &Ok(Vec::new()), &advice, &pipeline, month, now);
-        page(&monthly, &history, month).unwrap()
+        monthly.html(&history, month).unwrap()
     }
 
     #[test]
