@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
+use syncwatch::page::STYLE;
 use syncwatch::pipeline::{Contact, Pipeline};
 use syncwatch::text::{self, counted, grouped, marked, minute_utc, words};
 
@@ -135,7 +136,8 @@ fn judge(kind: Kind, figures: &Figures) -> Result<(), Error> {
 }
 
 /// Templates by file name.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
+    ("head.html", include_str!("../../../infra/runbook/head.html")),
     ("launch.txt", include_str!("../../../infra/runbook/launch.txt")),
     ("launch.html", include_str!("../../../infra/runbook/launch.html")),
     ("incident.txt", include_str!("../../../infra/runbook/incident.txt")),
@@ -177,6 +179,9 @@ fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
         (counted(pipeline.syncs.len(), "sync"), counted(pipeline.checks.len(), "data check"));
     json!({
         "pipeline": pipeline.name,
+        // The notices look like the status page.
+        "style": STYLE,
+        "page": pipeline.status_page_url,
         "at": format!("{} ({})", local(now, pipeline), minute_utc(now)),
         "watches": format!("{syncs_watched} and {checks}"),
         "coverage": health(&|health| health.coverage(&pipeline.terms.records)),

@@ -196,10 +196,7 @@ impl Seen<'_> {
         evidence = evidence
             .with_some("compared keys", bucket.map(|bucket| bucket.to_string()))
             .with_some("in buckets of other nights", bucket.map(|_| self.elsewhere(class)))
-            .with_some(
-                "clean bucket",
-                bucket.filter(|_| self.all.of(class) == 0).map(|_| confidence(found.joined)),
-            );
+            .with_some("all keys", bucket.map(|_| confidence(self.all.of(class), self.keys(class))));
         if class == Class::Different {
             evidence = evidence.with_figure(Figure::new("share", Value::Percent(share)));
         }
@@ -228,6 +225,14 @@ impl Seen<'_> {
             .with_some("seen once, judged at the next look", Some(once).filter(|once| *once > 0))
             .with_some("not examined", Some(found.unexamined).filter(|rows| *rows > 0))
             .with_some("age of the copy", found.copied.map(|copied| self.now.duration_since(copied)))
+    }
+
+    /// The keys of which some may be wrong in this way.
+    fn keys(&self, class: Class) -> u64 {
+        match class {
+            Class::Different => self.found.joined,
+            Class::Missing | Class::Extra => self.found.joined.saturating_add(self.all.of(class)),
+        }
     }
 
     /// The fault of most confirmed records of a class.

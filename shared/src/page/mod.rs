@@ -26,7 +26,7 @@ use crate::rounds::ReconciledRound;
 use crate::scoreboard::{Outcome, Stored};
 
 pub use incidents::{Episode, Wrong};
-pub use render::{File, RenderError};
+pub use render::{File, RenderError, STYLE};
 use words::line;
 
 /// The version of the JSON's shape; `status.schema.json` beside this file describes it. A change that breaks readers raises it.

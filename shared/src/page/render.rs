@@ -15,7 +15,8 @@ use super::words::moment;
 use super::{OUT_OF_DATE, Page, RENEWED_EVERY, RUN_DAYS, SHOWN_DAYS, State, Trend, TrendDay};
 use crate::text::{bounded, counted, grouped, minute_utc, percent, rounded, two_digits, words};
 
-const STYLE: &str = include_str!("page.css");
+/// The style sheet of the page, also for other pages that look like it.
+pub const STYLE: &str = include_str!("page.css");
 const TEMPLATES: [(&str, &str); 3] = [
     ("page.html", include_str!("page.html")),
     ("incidents.atom", include_str!("incidents.atom")),

@@ -74,12 +74,47 @@ pub fn most_wrong_percent(keys: u64) -> f64 {
     100.0 * (1.0 - 0.05_f64.powf(1.0 / keys as f64))
 }
 
-/// Says what a bucket of so many keys without a wrong one shows of all keys; with two digits, as no number of decimals suits all.
-pub fn confidence(keys: u64) -> String {
-    let share = most_wrong_percent(keys);
-    let exponent = format!("{share:.1e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok());
-    let decimals = usize::try_from(1 - exponent.unwrap_or(0_i32)).unwrap_or(0);
-    format!("at most {share:.decimals$}% of all keys are wrong (95% confidence)")
+/// The shares of wrong keys, in percent, between which all keys are likely to be at 95% if a random bucket of `keys` has `wrong` of
+/// them: the exact interval of Clopper and Pearson (Biometrika 26, 1934).
+pub fn wrong_percent(wrong: u64, keys: u64) -> (f64, f64) {
+    let bound = |most: Option<u64>, at_most: f64| {
+        let Some(most) = most else { return 0.0 };
+        let (mut low, mut high) = (0.0_f64, 1.0_f64);
+        // More halvings than a share has digits.
+        for _ in 0..50 {
+            let share = f64::midpoint(low, high);
+            if at_most_wrong(most, keys, share) > at_most { low = share } else { high = share }
+        }
+        100.0 * low
+    };
+    (bound(wrong.checked_sub(1), 0.975), if wrong >= keys { 100.0 } else { bound(Some(wrong), 0.025) })
+}
+
+/// The chance that at most `most` of `keys` are wrong if each is with the chance `share`.
+fn at_most_wrong(most: u64, keys: u64, share: f64) -> f64 {
+    // Logarithms, as the first of many terms is too small for a float.
+    let odds = share.ln() - (-share).ln_1p();
+    let mut term = keys as f64 * (-share).ln_1p();
+    let mut sum = term.exp();
+    for wrong in 0..most.min(keys) {
+        term += odds + (((keys - wrong) as f64) / ((wrong + 1) as f64)).ln();
+        sum += term.exp();
+    }
+    sum
+}
+
+/// Says what a bucket of so many keys with so many wrong ones shows of all keys; with two digits, as no number of decimals suits all.
+pub fn confidence(wrong: u64, keys: u64) -> String {
+    let text = |share: f64| {
+        let exponent = format!("{share:.1e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok());
+        let decimals = usize::try_from(1 - exponent.unwrap_or(0_i32)).unwrap_or(0);
+        format!("{share:.decimals$}%")
+    };
+    if wrong == 0 {
+        return format!("at most {} of all keys are wrong (95% confidence)", text(most_wrong_percent(keys)));
+    }
+    let (low, high) = wrong_percent(wrong, keys);
+    format!("{} to {} of all keys are wrong (95% confidence)", text(low), text(high))
 }
 
 #[cfg(test)]
@@ -100,9 +135,34 @@ mod tests {
         ];
         for (keys, percent) in table {
             let expected = format!("at most {percent}% of all keys are wrong (95% confidence)");
-            assert_eq!(confidence(keys), expected, "{keys}");
+            assert_eq!(confidence(0, keys), expected, "{keys}");
         }
         assert!(most_wrong_percent(u64::MAX) >= 0.0 && most_wrong_percent(1_000_000_000) > 0.0);
+    }
+
+    #[test]
+    fn bucket_with_wrong_keys_has_an_interval() {
+        // By the definition, with the log-gamma function of another language.
+        let table = [
+            (1, 10, "0.25% to 45%"),
+            (5, 10, "19% to 81%"),
+            (9, 10, "55% to 100%"),
+            (10, 10, "69% to 100%"),
+            (10, 100, "4.9% to 18%"),
+            (3, 300, "0.21% to 2.9%"),
+            (40, 30_000, "0.095% to 0.18%"),
+        ];
+        for (wrong, keys, interval) in table {
+            let expected = format!("{interval} of all keys are wrong (95% confidence)");
+            assert_eq!(confidence(wrong, keys), expected, "{wrong} of {keys}");
+        }
+        for (wrong, keys) in [(1, 1), (2, 1), (300_000, 1_000_000), (5, 10_000_000)] {
+            let ((low, high), share) = (wrong_percent(wrong, keys), 100.0 * wrong as f64 / keys as f64);
+            assert!(
+                low <= share.min(100.0) && share.min(100.0) <= high && high <= 100.0,
+                "{low} {share} {high}"
+            );
+        }
     }
 
     #[test]
