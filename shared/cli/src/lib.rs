@@ -156,19 +156,8 @@ pub async fn run(
         return Ok(Answer::new(Outcome::Done, "", &Value::Null));
     }
     if let Command::Explain { finding, message: None, out } = &arguments.command {
-        // Without a pipeline, the names are those of the example.
         let pipeline = file().and_then(|file| read_pipeline(&file));
-        return match (finding, out) {
-            (_, Some(out)) => runbook::written(&pipeline?, out).map(|written| Answer::done(&written)),
-            (Some(finding), None) => {
-                let section = runbook::explain(finding)?;
-                Ok(Answer::done(&match &pipeline {
-                    Ok(pipeline) => section.in_names_of(pipeline),
-                    Err(_) => section,
-                }))
-            }
-            (None, None) => Ok(Answer::done(&runbook::contents())),
-        };
+        return explained(finding.as_deref(), out.as_deref(), pipeline.as_ref());
     }
     if let Some(answer) = without_aws(&arguments.command) {
         return answer;
@@ -181,6 +170,28 @@ pub async fn run(
     }
     let sdk = connect::sdk(&env).await?;
     Operator::with(env, pipeline, sdk, now).carry_out(&arguments.command, print).await
+}
+
+/// Answers `explain`; without a pipeline, in the names of the example.
+fn explained(
+    finding: Option<&str>,
+    out: Option<&Path>,
+    pipeline: Result<&Pipeline, &Error>,
+) -> Result<Answer, Error> {
+    match (finding, out) {
+        (_, Some(out)) => {
+            let pipeline = pipeline.map_err(Clone::clone)?;
+            Ok(Answer::done(&runbook::written(pipeline, out)?))
+        }
+        (Some(finding), None) => {
+            let section = runbook::explain(finding)?;
+            Ok(Answer::done(&match pipeline {
+                Ok(pipeline) => section.in_names_of(pipeline),
+                Err(_) => section,
+            }))
+        }
+        (None, None) => Ok(Answer::done(&runbook::contents())),
+    }
 }
 
 /// Answers a command that needs neither AWS nor a pipeline.
@@ -282,6 +293,9 @@ impl Operator {
             Command::Census(CensusCommand::Probe { token_stdin, group_id }) => {
                 let token = if *token_stdin { Some(token_of(std::io::stdin().lock())?) } else { None };
                 self.probe_census(token, group_id.as_deref()).await
+            }
+            Command::Explain { finding, message: None, out } => {
+                explained(finding.as_deref(), out.as_deref(), Ok(&self.pipeline))
             }
             _ => without_aws(command).unwrap_or_else(|| {
                 Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))

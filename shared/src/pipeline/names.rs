@@ -214,7 +214,7 @@ mod tests {
         let changed = text.lines().zip(TEXT.lines()).filter(|(renamed, written)| renamed != written);
         assert_eq!(changed.collect::<Vec<_>>(), []);
         assert_eq!(text.len(), TEXT.len());
-        assert_eq!(kept, ["city", "created_date"].map(str::to_owned).into());
+        assert_eq!(kept, ["city", "created_date", "status"].map(str::to_owned).into());
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
             let lines: Vec<&str> = text.lines().filter(|line| line.contains(name)).collect();
             assert_eq!(lines, [""; 0], "{name}");
         }
-        assert_eq!(kept, ["city", "created_date"].map(str::to_owned).into());
+        assert_eq!(kept, ["city", "created_date", "status"].map(str::to_owned).into());
         assert!(text.contains("syncwatch runs units-update"), "{text}");
         assert!(text.contains("WHERE NOT p.archived AND c.hs_unit IS NULL AND q.unit IS NULL"), "{text}");
         assert!(text.contains("FROM ops.guard.coverage_by_day"), "{text}");

@@ -76,7 +76,7 @@ pub fn most_wrong_percent(keys: u64) -> f64 {
 
 /// The shares of wrong keys, in percent, between which all keys are likely to be at 95% if a random bucket of `keys` has `wrong` of
 /// them: the exact interval of Clopper and Pearson (Biometrika 26, 1934).
-pub fn wrong_percent(wrong: u64, keys: u64) -> (f64, f64) {
+fn wrong_percent(wrong: u64, keys: u64) -> (f64, f64) {
     let bound = |most: Option<u64>, at_most: f64| {
         let Some(most) = most else { return 0.0 };
         let (mut low, mut high) = (0.0_f64, 1.0_f64);
