@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use crate::error::Error;
 use crate::reconcile::Comparison;
 use crate::stakeholders::Kind;
+use syncwatch::audit::Quarter;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::marks::MarkVerdict;
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::report::{Month, Week};
+use syncwatch::runbook::{TEXT, sections};
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -36,6 +38,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "advise",
             "scoreboard",
             "report",
+            "audit",
             "page",
             "reconcile",
             "baseline",
@@ -123,6 +126,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE", value_parser = path(), requires = "month")]
         html: Option<PathBuf>,
     },
+    /// Audit a quarter by the review areas with their evidence, or record a drill
+    Audit(Auditing),
     /// Print a link to the status page that is valid for an hour, or write the page into a folder
     Page {
         /// Folder for the files of a page that is made now
@@ -249,6 +254,32 @@ pub enum CensusCommand {
         #[arg(long, value_name = "ID", value_parser = text())]
         group_id: Option<String>,
     },
+}
+
+/// An audit, or a drill to record.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Auditing {
+    /// Quarter, such as 2026-Q4 [default: the current one, until now]
+    #[arg(long, value_name = "QUARTER", value_parser = quarter)]
+    pub quarter: Option<Option<Quarter>>,
+    /// Output of `cargo deny --format json check advisories`
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub advisories: Option<PathBuf>,
+    /// Also write the audit as an HTML page
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub html: Option<PathBuf>,
+    /// Store the audit, with which the next one is compared
+    #[arg(long, requires = "by")]
+    pub keep: bool,
+    /// Only record a drill that was held, such as quiet-create
+    #[arg(long, value_name = "NAME", value_parser = text(), requires_all = ["by", "tried"], conflicts_with_all = ["quarter", "advisories", "html", "keep"])]
+    pub drill: Option<String>,
+    /// Section of the runbook that the drill tried; repeatable
+    #[arg(long, value_name = "SECTION", value_parser = section, requires = "drill")]
+    pub tried: Vec<String>,
+    /// Person who keeps the audit, or held the drill
+    #[arg(long, value_name = "WHO", value_parser = text())]
+    pub by: Option<String>,
 }
 
 /// A command about the accepted definition of the pipeline.
@@ -543,6 +574,17 @@ fn week(text: &str) -> Result<Week, String> {
 
 fn month(text: &str) -> Result<Month, String> {
     Month::parse(text.trim()).ok_or_else(|| "expected a month, such as 2026-11".to_owned())
+}
+
+fn quarter(text: &str) -> Result<Quarter, String> {
+    Quarter::parse(text.trim()).ok_or_else(|| "expected a quarter, such as 2026-Q4".to_owned())
+}
+
+fn section(text: &str) -> Result<String, String> {
+    let is_one = sections(TEXT).iter().any(|section| section.anchor == text.trim());
+    let expected =
+        || "expected a check, an error class or another section (see `syncwatch explain`)".to_owned();
+    if is_one { Ok(text.trim().to_owned()) } else { Err(expected()) }
 }
 
 fn incident_key(text: &str) -> Result<IncidentKey, String> {

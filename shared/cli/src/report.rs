@@ -2,6 +2,8 @@
 
 mod page;
 
+pub(crate) use page::render;
+
 use std::path::Path;
 
 use jiff::civil::Date;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -95,14 +96,23 @@ impl SecretStore {
         parse(name, &self.raw(name).await?)
     }
 
-    async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
+    /// Returns when the current value was stored (UTC); `None` if AWS does not say.
+    pub async fn stored_at(&self, name: &str) -> Result<Option<Timestamp>, SecretError> {
+        let stored = self.answer(name).await?.created_date;
+        Ok(stored.and_then(|at| Timestamp::from_second(at.secs()).ok()))
+    }
+
+    async fn answer(&self, name: &str) -> Result<GetSecretValueOutput, SecretError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer =
-            answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
-                // A secret without a value, as Terraform creates it, has the same error code as a missing one.
-                error if *error.fault() == Fault::Missing && error.mentions("staging label") => empty(name),
-                error => error.into(),
-            })?;
+        answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
+            // A secret without a value, as Terraform creates it, has the same error code as a missing one.
+            error if *error.fault() == Fault::Missing && error.mentions("staging label") => empty(name),
+            error => error.into(),
+        })
+    }
+
+    async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
+        let answer = self.answer(name).await?;
         match (answer.secret_string, answer.secret_binary) {
             (Some(text), _) => Ok(SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),

@@ -9,7 +9,7 @@ use plotters::prelude::{
     ChartBuilder, Circle, Color as _, IntoDrawingArea as _, LineSeries, RGBColor, SVGBackend,
     SeriesLabelPosition, WHITE,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use syncwatch::history::{DataDay, History, SyncDay};
 use syncwatch::report::{Month, Monthly, SyncWeek};
@@ -55,8 +55,6 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
             plot(lines, month).map_err(|error| Error::plain(format!("cannot plot {title}: {error}")))?;
         figures.push(json!({ "title": title, "svg": svg }));
     }
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let cells: Vec<_> = monthly.syncs.iter().map(SyncWeek::cells).collect();
     let objects = monthly.objects.iter().map(|object| json!([object.object, object.in_words()]));
     let values = json!({
@@ -65,12 +63,21 @@ pub(crate) fn page(monthly: &Monthly, history: &History, month: Month) -> Result
         "objects": objects.collect::<Vec<_>>(),
         "weeks": cells,
         "figures": figures,
-        "style": STYLE,
-        "hash": STANDARD.encode(Sha256::digest(STYLE)),
     });
+    render("monthly.html", PAGE, values)
+}
+
+/// Renders a page with these values, its style, and the hash by which its policy allows that style. Texts are escaped.
+pub(crate) fn render(name: &str, template: &str, mut values: Value) -> Result<String, Error> {
+    let own = [("style", STYLE.to_owned()), ("hash", STANDARD.encode(Sha256::digest(STYLE)))];
+    if let Some(values) = values.as_object_mut() {
+        values.extend(own.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment
-        .add_template("monthly.html", PAGE)
-        .and_then(|()| environment.get_template("monthly.html")?.render(Serde(&values)))
+        .add_template(name, template)
+        .and_then(|()| environment.get_template(name)?.render(Serde(&values)))
         .map(|page| page + "\n")
         .map_err(|error| Error::plain(format!("cannot render the page: {error}")))
 }
