@@ -242,7 +242,7 @@ impl Operator {
                 Ok(Answer::done(&self.monthly(*month, html.as_deref()).await?))
             }
             Command::Report { week, .. } => Ok(Answer::done(&self.digest(*week).await?)),
-            Command::Audit(asked) => self.audit(asked).await,
+            Command::Audit(asked) => Box::pin(self.audit(asked)).await,
             Command::Page { out } => Ok(Answer::done(&self.page(out.as_deref()).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
