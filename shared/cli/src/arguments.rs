@@ -799,6 +799,43 @@ mod tests {
     }
 
     #[test]
+    fn audits_have_a_quarter_and_drills_have_sections() {
+        let none = || Auditing {
+            quarter: None,
+            advisories: None,
+            html: None,
+            keep: false,
+            drill: None,
+            tried: Vec::new(),
+            by: None,
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let tried = vec!["run-due".to_owned(), "duplicates-appear".to_owned()];
+        let table = [
+            ("audit", none()),
+            ("audit --quarter", Auditing { quarter: Some(None), ..none() }),
+            (
+                "audit --quarter 2026-Q3 --advisories a.json --html a.html --keep --by Ada",
+                Auditing {
+                    quarter: Some(Quarter::parse("2026-Q3")),
+                    advisories: Some(PathBuf::from("a.json")),
+                    html: Some(PathBuf::from("a.html")),
+                    keep: true,
+                    by: text("Ada"),
+                    ..none()
+                },
+            ),
+            (
+                "audit --drill late-news --by Ada --tried run-due --tried duplicates-appear",
+                Auditing { drill: text("late-news"), by: text("Ada"), tried, ..none() },
+            ),
+        ];
+        for (line, audit) in table {
+            assert_eq!(Command::parse(&words(line)), Ok(Command::Audit(audit)), "{line}");
+        }
+    }
+
+    #[test]
     fn refusals_name_the_fault_and_the_remedy() {
         let lines = [
             "dance",
@@ -833,6 +870,11 @@ mod tests {
             "completions clam",
             "reconcile --out xml",
             "reconcile --key P-1 --out csv",
+            "audit --quarter 2026-Q5",
+            "audit --keep",
+            "audit --drill late-news --by Ada",
+            "audit --drill late-news --by Ada --tried run-du",
+            "audit --drill late-news --by Ada --tried run-due --keep",
         ];
         let refusals: Vec<String> = lines.iter().map(|line| format!("$ {line}\n{}", refusal(line))).collect();
         insta::assert_snapshot!(refusals.join("\n"));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::definition::{compared, drift, is_of_rights};
+use super::definition::{compared, drift, is_of_rights, is_right};
 use super::{Area, Read, Row, Seen, State, action, operators, unknown};
-use crate::baseline::OUR_DEPLOYMENT;
+use crate::baseline::{OUR_DEPLOYMENT, UnknownPart};
 use crate::pipeline::Pipeline;
 use crate::text::{counted, minute_utc, plain_line, words};
 
@@ -21,8 +21,12 @@ pub(super) fn rows(seen: &Seen, pipeline: &Pipeline) -> Vec<Row> {
     let how =
         "read its owner in the workspace settings of Census, and check that the person still has this duty";
     let mut rows = vec![row("owner of the Census token", unknown(how), "the API of Census does not show it")];
-    let rotate =
-        |name: &str| format!("rotate it: make secret NAME={}", name.rsplit('/').next().unwrap_or(name));
+    let rotate = |name: &str| match name.rsplit('/').next().unwrap_or(name) {
+        name if name.ends_with("webhook") => {
+            "rotate it: syncwatch webhook-register --url URL --rotate".to_owned()
+        }
+        name => format!("rotate it: make secret NAME={name}"),
+    };
     for (name, stored) in &seen.secrets {
         let subject = format!("age of secret {name}");
         let row = match stored {
@@ -52,9 +56,11 @@ pub(super) fn rows(seen: &Seen, pipeline: &Pipeline) -> Vec<Row> {
 /// Grants and owners of tables and views.
 fn grants(seen: &Seen, pipeline: &Pipeline) -> Row {
     let key = (Area::Access, "grants of tables and views".to_owned());
-    let mut row = compared(seen, pipeline, key, is_of_rights, |part| {
-        part.what.ends_with(": grants") || part.what.ends_with(": owner")
-    });
+    // A relation that is unknown as a whole has unknown rights, too.
+    let is_unknown = |part: &UnknownPart| {
+        is_right(part) || (part.what == part.subject() && part.what.starts_with("relation "))
+    };
+    let mut row = compared(seen, pipeline, key, is_of_rights, is_unknown);
     let mut grants = Vec::new();
     for (name, relation) in &seen.live.definition.relations {
         let of_relation = relation.known().and_then(|relation| relation.grants.known());

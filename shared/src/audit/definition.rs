@@ -181,6 +181,11 @@ pub(super) fn is_of_rights(change: &Change) -> bool {
     matches!(change.what, What::GrantAdded | What::GrantRevoked | What::OwnerChanged)
 }
 
+/// Whether an unknown part is one of rights alone.
+pub(super) fn is_right(part: &UnknownPart) -> bool {
+    part.what.ends_with(": grants") || part.what.ends_with(": owner")
+}
+
 /// The row about what differs from the accepted definition, among the subjects of a kind.
 pub(super) fn drift(
     seen: &Seen,
@@ -189,14 +194,9 @@ pub(super) fn drift(
     what: &str,
     is_of: impl Fn(&str) -> bool,
 ) -> Row {
-    let is_of_unknown = |part: &UnknownPart| is_of(part.subject()) && !part.what.ends_with(": grants");
-    compared(
-        seen,
-        pipeline,
-        (area, format!("drift of {what}")),
-        |change| !is_of_rights(change) && is_of(&change.subject),
-        is_of_unknown,
-    )
+    let is_changed = |change: &Change| !is_of_rights(change) && is_of(&change.subject);
+    let is_unknown = |part: &UnknownPart| !is_right(part) && is_of(part.subject());
+    compared(seen, pipeline, (area, format!("drift of {what}")), is_changed, is_unknown)
 }
 
 /// The row about the changes and the unknown parts of a kind.
@@ -223,7 +223,7 @@ pub(super) fn compared(
         let lines = changes.iter().take(NAMED).map(ToString::to_string).collect();
         return row(state, format!("{} not accepted", counted(changes.len(), "change"))).with(lines);
     }
-    let parts: Vec<&UnknownPart> = parts.iter().filter(|part| part.accepted && is_unknown(part)).collect();
+    let parts: Vec<&UnknownPart> = parts.iter().filter(|part| is_unknown(part)).collect();
     if let Some(first) = parts.first() {
         let evidence =
             format!("{} not read: {}: {}", counted(parts.len(), "part"), first.what, plain_line(&first.why));

@@ -159,6 +159,14 @@ fn slots(runs: &[(Timestamp, bool)], zone: &TimeZone) -> usize {
 }
 
 #[cfg(test)]
+impl CompletedRuns {
+    /// The runs of syncs, as if they were read.
+    pub(crate) fn with(of: BTreeMap<String, Vec<(Timestamp, u64)>>) -> Self {
+        Self { of, count: 0 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use jiff::civil::date;
     use jiff::{SignedDuration, ToSpan as _};
