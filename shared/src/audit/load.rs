@@ -22,7 +22,7 @@ const PARTS: i64 = 4;
 /// The daily run, if the pipeline has no daily minimum schedule.
 const DAILY_AT: (i8, i8) = (2, 0);
 
-/// What the completed runs of a sync moved, and how long its records waited for a run.
+/// The records that the completed runs of a sync moved, and how long these waited for a run.
 #[derive(Debug, PartialEq)]
 struct Load {
     runs: usize,

@@ -35,7 +35,7 @@ use crate::text::{counted, minute_utc, plain_line};
 pub use advisories::Advisories;
 pub use quarter::Quarter;
 
-/// What was read, or why it could not be.
+/// A value that was read, or why it could not be.
 pub type Read<T> = Result<T, String>;
 
 /// A part of the review.
@@ -110,7 +110,7 @@ pub struct Audit {
     pub pipeline: String,
     /// Such as `2026-Q4`.
     pub quarter: String,
-    /// UTC. What is not recorded over time, such as definitions and rights, is as of then.
+    /// UTC. Definitions, rights and our deployment are as of then.
     pub at: Timestamp,
     /// Such as `61 of 92 days recorded`.
     pub recorded: String,

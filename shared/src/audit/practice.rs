@@ -71,8 +71,8 @@ fn alerts(stored: &Stored, pipeline: &Pipeline, span: Span, drills: &Drills<'_>)
     let since = format!("since {}", day_of(from, &pipeline.time_zone));
     let mut fired: BTreeMap<(Check, &str), Fired> = BTreeMap::new();
     for incident in &stored.incidents {
-        let told = incident.history().episodes.into_iter().map(|episode| episode.told_at);
-        for told_at in told.filter(|at| (from..span.until).contains(at)) {
+        let alerts = incident.history().episodes.into_iter().map(|episode| episode.told_at);
+        for told_at in alerts.filter(|at| (from..span.until).contains(at)) {
             let of = fired.entry((incident.key.check, &incident.key.subject)).or_default();
             of.alerts += 1;
             let mark =

@@ -202,11 +202,11 @@ fn advisories(seen: &mut Seen) -> &mut Advisories {
 
 /// An incident that alerted once a day since 2026-10-10.
 fn alerted(key: &str, times: i64, state: IncidentState) -> Incident {
-    let told = |n: i64| at("2026-10-10T10:00:00Z") + days(n);
-    let episode = |n| Episode { began_at: told(n), told_at: told(n), sent_at: None, resolved_at: None };
+    let day = |n: i64| at("2026-10-10T10:00:00Z") + days(n);
+    let episode = |n| Episode { began_at: day(n), told_at: day(n), sent_at: None, resolved_at: None };
     Incident {
         course: Course { episodes: (0..times).map(episode).collect(), ..Course::default() },
-        ..Incident::found(key, state, Severity::Error, told(0), "bad")
+        ..Incident::found(key, state, Severity::Error, day(0), "bad")
     }
 }
 
