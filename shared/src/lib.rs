@@ -15,6 +15,7 @@ pub mod sql;
 
 // Core: pure, no I/O, no clock.
 pub mod advise;
+pub mod audit;
 pub mod baseline;
 pub mod classify;
 pub mod data_checks;

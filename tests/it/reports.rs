@@ -209,6 +209,85 @@ async fn month_is_printed_and_written_as_a_page() {
     assert!(refused.to_string().contains("2026-12 has not ended"), "{refused}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_is_kept_once_and_the_next_is_compared() {
+    let stage = week().await;
+    let users = object_name(Dialect::Sqlite, "crm.salesforce.user").unwrap();
+    let warehouse = stage.warehouse.as_ref().unwrap().direct();
+    for sql in [
+        format!("CREATE TABLE {users} (id VARCHAR(18), last_login_date TIMESTAMP, is_active BOOLEAN)"),
+        format!("INSERT INTO {users} VALUES ('005A0000000SyncIAC', '2026-11-20 10:00:00', TRUE)"),
+    ] {
+        warehouse.execute(&Statement::new("users", sql)).await.unwrap();
+    }
+    let text = include_str!("../../infra/pipeline.toml").replace(
+        "# integration_users = [\"005...\"]\n",
+        "modified_by = \"last_modified_by_id\"\nintegration_users = [\"005A0000000Sync\"]\nusers = \"crm.salesforce.user\"\n",
+    );
+    let run = async |line: &[&str], now: Timestamp| {
+        let settings = [
+            ("SYNCWATCH_CENSUS_SECRET", "syncwatch/census-token"),
+            ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+            ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
+            ("SYNCWATCH_CENSUS_BASE_URL", stage.census.url()),
+            (env::DATABRICKS_URL.name, stage.warehouse.as_ref().unwrap().url()),
+        ];
+        let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+        let pipeline = Pipeline::parse(&text).unwrap();
+        let operator = Operator::with(Env::from_map(settings), pipeline, sdk, now);
+        operator.carry_out(&Command::parse(line).unwrap(), &mut |_| {}).await
+    };
+    let row = |audit: &Value, subject: &str| -> Value {
+        let mut rows = audit["rows"].as_array().unwrap().iter();
+        rows.find(|row| row["subject"] == subject).unwrap_or_else(|| panic!("{subject}: {audit:#}")).clone()
+    };
+    let (now, next) = (at(MONDAY), at("2027-02-01T16:00:00Z"));
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let line = ["audit", "--html", page.path().to_str().unwrap()];
+    let first = run(&line, now).await.unwrap();
+    let audit = &first.json;
+    assert_eq!((&audit["quarter"], &audit["recorded"]), (&json!("2026-Q4"), &json!("5 of 92 days recorded")));
+    for (subject, state, evidence) in [
+        ("schedule of properties-update", "unknown", "5 days recorded"),
+        ("integration user 005A0000000Sync", "ok", "last login 2026-11-20 10:00 UTC"),
+        ("run-failed of properties-update", "ok", "1 alert since 2026-10-01, none marked"),
+        ("drift of syncs", "action", "no definition is accepted"),
+        ("drills of the quarter", "action", "none recorded"),
+        ("advisories", "unknown", "no file was given"),
+        ("our IAM roles", "unknown", ""),
+    ] {
+        let row = row(audit, subject);
+        let found = row["evidence"].as_str().unwrap();
+        assert!(row["state"] == state && found.contains(evidence), "{subject}: {row}");
+    }
+    let token = row(audit, "age of secret syncwatch/census-token");
+    assert!(token["evidence"].as_str().unwrap().starts_with("stored "), "the age is read: {token}");
+    let html = std::fs::read_to_string(page.path()).unwrap();
+    assert!(html.contains("none recorded") && !html.contains("<script"), "{html}");
+
+    let drill = ["audit", "--drill", "quiet-create", "--by", "Ada", "--tried", "sync-paused"];
+    assert_eq!(run(&drill, now).await.unwrap().json["tried"], json!(["sync-paused"]));
+    let keep = ["audit", "--keep", "--by", "Ada"];
+    let kept = run(&keep, now).await.unwrap();
+    assert_eq!(row(&kept.json, "drills of the quarter")["evidence"], "1 drill: Ada 1");
+    assert!(kept.text.contains("Kept by Ada") && kept.json["before"].is_null(), "{}", kept.text);
+    for again in [&keep[..], &["audit", "--keep", "--by", "Bob", "--quarter", "2026-Q3"]] {
+        let refused = run(again, now).await.unwrap_err().to_string();
+        assert!(refused.contains("nothing was kept: 2026-Q4 was kept by Ada"), "{refused}");
+    }
+
+    run(&["baseline", "accept", "--by", "Ada", "--why", "first"], next).await.unwrap();
+    let later = run(&["audit", "--quarter"], next).await.unwrap();
+    let before = &later.json["before"];
+    assert_eq!((&later.json["quarter"], &before["quarter"]), (&json!("2027-Q1"), &json!("2026-Q4")));
+    let ended = ["done", "unknown"].map(|what| before[what].to_string()).concat();
+    assert!(ended.contains("field-mappings: drift of syncs"), "{before}");
+    assert!(before["new"].as_array().unwrap().contains(&json!("drills: drills of the quarter")), "{before}");
+    assert_eq!(row(&later.json, "checks that never fired")["open_since"], "2026-Q4");
+    let unbegun = run(&["audit", "--quarter", "2027-Q2"], next).await.unwrap_err();
+    assert!(unbegun.to_string().contains("2027-Q2 has not begun"), "{unbegun}");
+}
+
 #[test]
 fn digest_fires_in_the_zone_of_the_pipeline() {
     let schedule = table().functions["reports"].schedule.clone().unwrap();

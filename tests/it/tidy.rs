@@ -205,6 +205,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "rounds",
             "judge",
             "report",
+            "audit",
             "notice",
             "page",
             "metrics",

@@ -281,7 +281,8 @@ async fn usual_runs(
     let zone = &pipeline.time_zone;
     let last = days_before(day_of(now, zone), 1);
     let days = RUN_DAYS.max(pipeline.expectations.watch_days.into());
-    let runs = observe::completed(asker, statements, days_before(last, days - 1), last).await;
+    let (ask, span) = (async |statement: &_| asker.ask(statement).await, (days_before(last, days - 1), last));
+    let runs = syncwatch::observe::history::completed(ask, statements.history(), span).await;
     let limits = silence_limits(pipeline.syncs.len());
     let usual = runs.map(|runs| {
         let exceptions = Exceptions::new(marks, &pipeline.quiet_days);

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
 use syncwatch::days::days_before;
-use syncwatch::history::{CompletedRuns, History as Figures, Tally};
+use syncwatch::history::{History as Figures, Tally};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::Trouble;
 use syncwatch::marks::Mark;
@@ -172,23 +172,6 @@ pub async fn history(
     let days = asker.ask(&reads.days(from, to)).await?;
     let syncs = asker.ask(&reads.syncs(from, to)).await?;
     Ok(Figures::read(&days, &syncs))
-}
-
-/// Reads the completed runs of a span of days, both ends included, page by page.
-pub async fn completed(
-    asker: Asker<'_>,
-    statements: &Statements<'_>,
-    from: Date,
-    to: Date,
-) -> Result<CompletedRuns, String> {
-    let (mut runs, mut behind) = (CompletedRuns::default(), String::new());
-    loop {
-        let page = asker.ask(&statements.history().completed(from, to, &behind)).await;
-        match runs.add(&page.map_err(|error| error.to_string())?)? {
-            Some(last) => behind = last,
-            None => return Ok(runs),
-        }
-    }
 }
 
 /// Reads the runs of each declared sync since an instant. Without a client, `census` has the reason.

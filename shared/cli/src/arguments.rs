@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use crate::error::Error;
 use crate::reconcile::Comparison;
 use crate::stakeholders::Kind;
+use syncwatch::audit::Quarter;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::marks::MarkVerdict;
 use syncwatch::pipeline::RemedyKind;
 use syncwatch::report::{Month, Week};
+use syncwatch::runbook::{TEXT, sections};
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -36,6 +38,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "advise",
             "scoreboard",
             "report",
+            "audit",
             "page",
             "reconcile",
             "baseline",
@@ -123,6 +126,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE", value_parser = path(), requires = "month")]
         html: Option<PathBuf>,
     },
+    /// Audit a quarter by the review areas with their evidence, or record a drill
+    Audit(Auditing),
     /// Print a link to the status page that is valid for an hour, or write the page into a folder
     Page {
         /// Link to the stored report of this month instead, such as 2026-11
@@ -255,6 +260,32 @@ pub enum CensusCommand {
         #[arg(long, value_name = "ID", value_parser = text())]
         group_id: Option<String>,
     },
+}
+
+/// An audit, or a drill to record.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Auditing {
+    /// Quarter, such as 2026-Q4 [default: the current one, until now]
+    #[arg(long, value_name = "QUARTER", value_parser = quarter)]
+    pub quarter: Option<Option<Quarter>>,
+    /// Output of `cargo deny --format json check advisories`
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub advisories: Option<PathBuf>,
+    /// Also write the audit as an HTML page
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub html: Option<PathBuf>,
+    /// Store the audit, with which the next one is compared
+    #[arg(long, requires = "by")]
+    pub keep: bool,
+    /// Only record a drill that was held, such as quiet-create
+    #[arg(long, value_name = "NAME", value_parser = text(), requires_all = ["by", "tried"], conflicts_with_all = ["quarter", "advisories", "html", "keep"])]
+    pub drill: Option<String>,
+    /// Section of the runbook that the drill tried; repeatable
+    #[arg(long, value_name = "SECTION", value_parser = section, requires = "drill")]
+    pub tried: Vec<String>,
+    /// Person who keeps the audit, or held the drill
+    #[arg(long, value_name = "WHO", value_parser = text())]
+    pub by: Option<String>,
 }
 
 /// A command about the accepted definition of the pipeline.
@@ -551,6 +582,17 @@ fn month(text: &str) -> Result<Month, String> {
     Month::parse(text.trim()).ok_or_else(|| "expected a month, such as 2026-11".to_owned())
 }
 
+fn quarter(text: &str) -> Result<Quarter, String> {
+    Quarter::parse(text.trim()).ok_or_else(|| "expected a quarter, such as 2026-Q4".to_owned())
+}
+
+fn section(text: &str) -> Result<String, String> {
+    let is_one = sections(TEXT).iter().any(|section| section.anchor == text.trim());
+    let expected =
+        || "expected a check, an error class or another section (see `syncwatch explain`)".to_owned();
+    if is_one { Ok(text.trim().to_owned()) } else { Err(expected()) }
+}
+
 fn incident_key(text: &str) -> Result<IncidentKey, String> {
     IncidentKey::parse(text.trim()).ok_or_else(|| format!("expected {KEY}"))
 }
@@ -767,6 +809,43 @@ mod tests {
     }
 
     #[test]
+    fn audits_have_a_quarter_and_drills_have_sections() {
+        let none = || Auditing {
+            quarter: None,
+            advisories: None,
+            html: None,
+            keep: false,
+            drill: None,
+            tried: Vec::new(),
+            by: None,
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let tried = vec!["run-due".to_owned(), "duplicates-appear".to_owned()];
+        let table = [
+            ("audit", none()),
+            ("audit --quarter", Auditing { quarter: Some(None), ..none() }),
+            (
+                "audit --quarter 2026-Q3 --advisories a.json --html a.html --keep --by Ada",
+                Auditing {
+                    quarter: Some(Quarter::parse("2026-Q3")),
+                    advisories: Some(PathBuf::from("a.json")),
+                    html: Some(PathBuf::from("a.html")),
+                    keep: true,
+                    by: text("Ada"),
+                    ..none()
+                },
+            ),
+            (
+                "audit --drill late-news --by Ada --tried run-due --tried duplicates-appear",
+                Auditing { drill: text("late-news"), by: text("Ada"), tried, ..none() },
+            ),
+        ];
+        for (line, audit) in table {
+            assert_eq!(Command::parse(&words(line)), Ok(Command::Audit(audit)), "{line}");
+        }
+    }
+
+    #[test]
     fn refusals_name_the_fault_and_the_remedy() {
         let lines = [
             "dance",
@@ -801,6 +880,11 @@ mod tests {
             "completions clam",
             "reconcile --out xml",
             "reconcile --key P-1 --out csv",
+            "audit --quarter 2026-Q5",
+            "audit --keep",
+            "audit --drill late-news --by Ada",
+            "audit --drill late-news --by Ada --tried run-du",
+            "audit --drill late-news --by Ada --tried run-due --keep",
         ];
         let refusals: Vec<String> = lines.iter().map(|line| format!("$ {line}\n{}", refusal(line))).collect();
         insta::assert_snapshot!(refusals.join("\n"));

@@ -159,7 +159,7 @@ impl Operator {
         }
     }
 
-    async fn accepted(&self) -> Result<Option<Accepted>, Error> {
+    pub(super) async fn accepted(&self) -> Result<Option<Accepted>, Error> {
         Ok(self.incidents()?.baseline(&self.pipeline.name).await?)
     }
 
@@ -228,7 +228,7 @@ impl Operator {
     }
 
     /// Reads the live definition. What cannot be read is unknown, with its reason.
-    async fn live(&self) -> Live {
+    pub(super) async fn live(&self) -> Live {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
         let warehouse = self.warehouse_by(secret, base_url, limits(), WAREHOUSE_START_LIMIT).await;

@@ -8,6 +8,7 @@ pub mod alarm_test;
 mod alarms;
 pub mod alert_test;
 pub mod arguments;
+mod audit;
 pub mod baseline;
 pub mod config;
 mod connect;
@@ -165,7 +166,7 @@ pub async fn run(
     let file = file()?;
     let mut pipeline = read_pipeline(&file)?;
     // Only these commands compare views, so a mistake in their files stops no other.
-    if let Command::Baseline(_) | Command::Remedies(_) = &arguments.command {
+    if let Command::Baseline(_) | Command::Remedies(_) | Command::Audit(_) = &arguments.command {
         read_declared_views(&mut pipeline, &file)?;
     }
     let sdk = connect::sdk(&env).await?;
@@ -262,6 +263,7 @@ impl Operator {
                 Ok(Answer::done(&self.monthly(*month, html.as_deref()).await?))
             }
             Command::Report { week, .. } => Ok(Answer::done(&self.digest(*week).await?)),
+            Command::Audit(asked) => Box::pin(self.audit(asked)).await,
             Command::Page { month, out } => Ok(Answer::done(&self.page(*month, out.as_deref()).await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
             Command::Objects(asked) => self.propose_object(asked).await,
@@ -271,7 +273,10 @@ impl Operator {
                 Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))
             }
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
-            Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
+            Command::Doctor { url, bare_names } => {
+                let diagnosis = self.diagnosis(url.as_deref(), *bare_names).await?;
+                Ok(Answer::new(Outcome::done_if(diagnosis.is_good()), &diagnosis, &diagnosis))
+            }
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,
             Command::Mark(wanted) => self.mark(wanted).await,
             Command::Silence(asked) => self.silence(asked, print).await,
@@ -330,14 +335,13 @@ impl Operator {
         Declared::deployed_as(&self.prefix())
     }
 
-    async fn diagnose(&self, url: Option<&str>, bare_names: bool) -> Result<Answer, Error> {
+    async fn diagnosis(&self, url: Option<&str>, bare_names: bool) -> Result<doctor::Diagnosis, Error> {
         let declared = self.declared()?;
         let prefix = if bare_names { String::new() } else { format!("{}-", self.prefix()) };
         let source = doctor::Source { operator: self, declared: &declared, prefix: &prefix, url };
         // Boxed, because the future of all these calls is large.
         let observed = Box::pin(doctor::observe(&source)).await;
-        let diagnosis = doctor::Diagnosis { rows: doctor::judge(&observed, &self.pipeline.channels) };
-        Ok(Answer::new(Outcome::done_if(diagnosis.is_good()), &diagnosis, &diagnosis))
+        Ok(doctor::Diagnosis { rows: doctor::judge(&observed, &self.pipeline.channels) })
     }
 
     async fn apply_warehouse(&self, folder: &Path, views: bool) -> Result<Answer, Error> {

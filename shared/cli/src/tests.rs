@@ -1237,6 +1237,8 @@ fn readme_json_shapes_match_the_answers() {
             "scoreboard" => is::<scoreboard::Scores>(example),
             "report --week" => is::<syncwatch::report::Digest>(example),
             "report --month" => is::<syncwatch::report::Monthly>(example),
+            "audit" => is::<syncwatch::audit::Audit>(example),
+            "audit --drill" => is::<syncwatch::audit::DrillDone>(example),
             "page" => is::<page::PageAnswer>(example),
             "reconcile" => is::<reconcile::Compared>(example),
             "reconcile --key" => is::<reconcile::ComparedKey>(example),
@@ -1262,7 +1264,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 29);
+    assert_eq!(examples.len(), 31);
 }
 
 #[tokio::test]

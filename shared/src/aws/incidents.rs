@@ -15,6 +15,7 @@ use super::table::{Client, Filter, Item, Outcome, Range, Reader, Spec, Table};
 use super::writer_id;
 use crate::incident::{Incident, IncidentKey};
 
+mod audits;
 mod baseline;
 mod causes;
 mod item;

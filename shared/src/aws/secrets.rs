@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -95,14 +98,16 @@ impl SecretStore {
         parse(name, &self.raw(name).await?)
     }
 
+    /// Returns when the current value was stored (UTC); `None` if AWS does not say.
+    pub async fn stored_at(&self, name: &str) -> Result<Option<Timestamp>, SecretError> {
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let stored = answer.map_err(|error| unread(name, &error))?.created_date;
+        Ok(stored.and_then(|at| Timestamp::from_second(at.secs()).ok()))
+    }
+
     async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer =
-            answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
-                // A secret without a value, as Terraform creates it, has the same error code as a missing one.
-                error if *error.fault() == Fault::Missing && error.mentions("staging label") => empty(name),
-                error => error.into(),
-            })?;
+        let answer = answer.map_err(|error| unread(name, &error))?;
         match (answer.secret_string, answer.secret_binary) {
             (Some(text), _) => Ok(SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
@@ -145,6 +150,14 @@ impl SecretStore {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Cached>> {
         // The map is always consistent, so a panic while it was locked does not invalidate it.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unread(name: &str, error: &SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
+    match SECRET.failed(name, "secretsmanager:GetSecretValue", error) {
+        // A secret without a value, as Terraform creates it, has the same error code as a missing one.
+        error if *error.fault() == Fault::Missing && error.mentions("staging label") => empty(name),
+        error => error.into(),
     }
 }
 

@@ -23,11 +23,11 @@ const MOST_RUNS: usize = 400_000;
 /// The figures of a sync that alert by their history: volume, error rate, duration and silence.
 const FIGURES_OF_SYNC: usize = 4;
 
-/// The completed runs of each sync: when each began (UTC), and whether it moved records. Runs without a known count are left
+/// The completed runs of each sync: when each began (UTC), and the records that it moved. Runs without a known count are left
 /// out, and a duplicate row counts once.
 #[derive(Debug, Clone, Default)]
 pub struct CompletedRuns {
-    of: BTreeMap<String, Vec<(Timestamp, bool)>>,
+    of: BTreeMap<String, Vec<(Timestamp, u64)>>,
     count: usize,
 }
 
@@ -96,14 +96,23 @@ impl CompletedRuns {
             if let (Some(sync), Some(began), Some(processed)) =
                 (sync, began, value::<i64>(&row, "records_processed"))
             {
-                self.of.entry(sync).or_default().push((began, processed > 0));
+                self.of.entry(sync).or_default().push((began, u64::try_from(processed).unwrap_or(0)));
                 self.count += 1;
             }
         }
         if self.count > MOST_RUNS {
-            return Err(format!("the audit log has more than {MOST_RUNS} completed runs in {RUN_DAYS} days"));
+            return Err(format!(
+                "the audit log has more than {MOST_RUNS} completed runs in the days to read"
+            ));
         }
         Ok(last.filter(|_| page.len() >= PAGE))
+    }
+
+    /// The runs of a sync, oldest first.
+    pub fn of(&self, sync: &str) -> Vec<(Timestamp, u64)> {
+        let mut runs = self.of.get(sync).cloned().unwrap_or_default();
+        runs.sort_unstable();
+        runs
     }
 
     /// Learns the usual runs of each sync until the end of the day `last`. `excluded` has the reason why a day of a sync is not
@@ -115,7 +124,8 @@ impl CompletedRuns {
         limits: &Sensitivity,
         excluded: &dyn Fn(&str, Date) -> Option<Excluded>,
     ) -> BTreeMap<String, UsualRuns> {
-        let learn = |(sync, mut runs): (String, Vec<(Timestamp, bool)>)| {
+        let learn = |(sync, runs): (String, Vec<(Timestamp, u64)>)| {
+            let mut runs: Vec<_> = runs.into_iter().map(|(began, moved)| (began, moved > 0)).collect();
             // After a change of the zone, the log may have a run under another day.
             runs.retain(|(began, _)| day_of(*began, zone) <= last);
             runs.sort_unstable();
@@ -145,6 +155,14 @@ fn slots(runs: &[(Timestamp, bool)], zone: &TimeZone) -> usize {
         Some(runs) if runs >= 72.0 => 96,
         Some(runs) if runs >= 36.0 => 48,
         _ => 24,
+    }
+}
+
+#[cfg(test)]
+impl CompletedRuns {
+    /// The runs of syncs, as if they were read.
+    pub(crate) fn with(of: BTreeMap<String, Vec<(Timestamp, u64)>>) -> Self {
+        Self { of, count: 0 }
     }
 }
 
@@ -181,7 +199,8 @@ mod tests {
 
     /// Learns from runs of one sync, until 2026-11-24.
     fn learnt(runs: &[(Timestamp, bool)]) -> Option<UsualRuns> {
-        let of = BTreeMap::from([("a".to_owned(), runs.to_vec())]);
+        let runs = runs.iter().map(|(began, moved)| (*began, u64::from(*moved))).collect();
+        let of = BTreeMap::from([("a".to_owned(), runs)]);
         let runs = CompletedRuns { of, count: 0 };
         runs.usual(date(2026, 11, 24), &los_angeles(), &silence_limits(2), &|_, _| None).remove("a")
     }
@@ -204,7 +223,7 @@ mod tests {
             vec![Value::Text("run/a/4".to_owned()), Value::Null, Value::Null, Value::Integer(1)],
         ];
         assert_eq!(runs.add(&answer(&COLUMNS, rows)), Ok(None), "a page that is not full is the last");
-        let expected = [(at("2026-11-24T10:00:00Z"), true), (at("2026-11-24T10:15:00Z"), false)];
+        let expected = [(at("2026-11-24T10:00:00Z"), 5), (at("2026-11-24T10:15:00Z"), 0)];
         assert_eq!((&runs.of["a"][..], runs.count), (&expected[..], 2));
     }
 
@@ -220,7 +239,7 @@ mod tests {
             let last = format!("run/a/{:07}", (page + 1) * PAGE - 1);
             assert_eq!(runs.add(&answer(&COLUMNS, rows(page * PAGE))), Ok(Some(last)));
         }
-        let many = "the audit log has more than 400000 completed runs in 56 days";
+        let many = "the audit log has more than 400000 completed runs in the days to read";
         assert_eq!(runs.add(&answer(&COLUMNS, rows(MOST_RUNS))), Err(many.to_owned()));
     }
 

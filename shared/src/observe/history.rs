@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::history::{History, MOST_ROWS, ObjectDay, Reads};
+use crate::history::{CompletedRuns, History, MOST_ROWS, ObjectDay, Reads};
 use crate::pipeline::Snapshot;
 use crate::sql::{Answer, BadName, Dialect, Error as SqlError, Statement};
 use crate::warehouse::Limits;
@@ -46,6 +46,22 @@ pub async fn object_days(
     match reads(pipeline, snapshot, dialect)?.object_days(from, to) {
         Some(statement) => Ok(ObjectDay::read(&ask(&statement).await?)),
         None => Ok(Vec::new()),
+    }
+}
+
+/// Reads the completed runs of a span of days, both ends included, page by page.
+pub async fn completed(
+    ask: impl AsyncFn(&Statement) -> Result<Answer, SqlError>,
+    reads: &Reads<'_>,
+    (from, to): (Date, Date),
+) -> Result<CompletedRuns, String> {
+    let (mut runs, mut behind) = (CompletedRuns::default(), String::new());
+    loop {
+        let page = ask(&reads.completed(from, to, &behind)).await;
+        match runs.add(&page.map_err(|error| error.to_string())?)? {
+            Some(last) => behind = last,
+            None => return Ok(runs),
+        }
     }
 }
 

@@ -95,6 +95,8 @@ pub struct ModifiedBy {
     pub column: String,
     /// The users of the syncs, as the column has them; ids of 15 and 18 characters are the same.
     pub integration_users: Vec<String>,
+    /// The copy of the destination's users, in the warehouse, with `id`, `last_login_date` and `is_active`.
+    pub users: Option<String>,
 }
 
 /// A pair of columns with the same meaning.

@@ -130,8 +130,11 @@ fn seed() -> Object {
 fn every_kind() -> Object {
     let mut object = seed();
     let user = "0050000000AbCdEFGH".to_owned();
-    object.destination.modified_by =
-        Some(ModifiedBy { column: "last_modified_by_id".to_owned(), integration_users: vec![user] });
+    object.destination.modified_by = Some(ModifiedBy {
+        column: "last_modified_by_id".to_owned(),
+        integration_users: vec![user],
+        users: None,
+    });
     for (place, kind) in ALL.iter().enumerate() {
         let is_money = matches!(kind, Kind::Money { .. });
         object.fields.push(Field {

@@ -16,7 +16,7 @@ mod tests;
 pub use digest::{Digest, Line, Topic, WeekScore};
 pub use month::Month;
 pub use monthly::{Budget, MonthAlerts, MonthMetric, Monthly, SyncWeek};
-pub use page::PageError;
+pub use page::{PageError, render_page};
 pub use week::Week;
 
 use jiff::{SignedDuration, Timestamp};

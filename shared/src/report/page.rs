@@ -9,7 +9,7 @@ use plotters::prelude::{
     ChartBuilder, Circle, Color as _, IntoDrawingArea as _, LineSeries, RGBColor, SVGBackend,
     SeriesLabelPosition, WHITE,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Month, Monthly, SyncWeek};
@@ -26,9 +26,9 @@ const COLORS: [RGBColor; 4] =
 /// A line of a plot: its name, and its value on each day that has one.
 type Line = (String, Vec<(Date, f64)>);
 
-/// The page of a month cannot be rendered: a defect of this module.
+/// A page cannot be rendered: a defect of its template.
 #[derive(Debug, thiserror::Error)]
-#[error("the page of the month cannot be rendered: {0}")]
+#[error("the page cannot be rendered: {0}")]
 pub struct PageError(String);
 
 impl Monthly {
@@ -37,11 +37,11 @@ impl Monthly {
     /// # Errors
     /// A template or a plot has a defect.
     pub fn html(&self, history: &History, month: Month) -> Result<String, PageError> {
-        page(self, history, month).map_err(|error| PageError(error.to_string()))
+        page(self, history, month)
     }
 }
 
-fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Box<dyn std::error::Error>> {
+fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, PageError> {
     let of_month = |day: Date| (month.first()..=month.end()).contains(&day);
     let of_syncs = |of: fn(&SyncDay) -> Option<f64>| {
         let line = |(sync, days): (&String, &Vec<SyncDay>)| {
@@ -64,10 +64,9 @@ fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Bo
     ];
     let mut figures = Vec::new();
     for (title, lines) in plots.iter().filter(|(_, lines)| lines.iter().any(|(_, days)| !days.is_empty())) {
-        figures.push(json!({ "title": title, "svg": plot(lines, month)? }));
+        let svg = plot(lines, month).map_err(|error| PageError(error.to_string()))?;
+        figures.push(json!({ "title": title, "svg": svg }));
     }
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let cells: Vec<_> = monthly.syncs.iter().map(SyncWeek::cells).collect();
     let objects = monthly.objects.iter().map(|object| json!([object.object, object.in_words()]));
     let values = json!({
@@ -76,11 +75,25 @@ fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Bo
         "objects": objects.collect::<Vec<_>>(),
         "weeks": cells,
         "figures": figures,
-        "style": STYLE,
-        "hash": STANDARD.encode(Sha256::digest(STYLE)),
     });
-    environment.add_template("monthly.html", PAGE)?;
-    Ok(environment.get_template("monthly.html")?.render(Serde(&values))? + "\n")
+    render_page("monthly.html", PAGE, values)
+}
+
+/// Renders a page of these values that looks like the monthly report: with its style, and the hash by which its policy allows that
+/// style. Texts are escaped.
+///
+/// # Errors
+/// The template has a defect, or lacks a value.
+pub fn render_page(name: &str, template: &str, mut values: Value) -> Result<String, PageError> {
+    let own = [("style", STYLE.to_owned()), ("hash", STANDARD.encode(Sha256::digest(STYLE)))];
+    if let Some(values) = values.as_object_mut() {
+        values.extend(own.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let added = environment.add_template(name, template);
+    let rendered = added.and_then(|()| environment.get_template(name)?.render(Serde(&values)));
+    rendered.map(|page| page + "\n").map_err(|error| PageError(error.to_string()))
 }
 
 /// Draws lines over the days of a month. A day without a value breaks its line.

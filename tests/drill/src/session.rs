@@ -245,6 +245,8 @@ pub fn model_answer(drill: &Drill) -> String {
     for anchor in drill.anchors {
         lines.push(format!("Runbook: infra/runbook/OPERATIONS_RUNBOOK.md#{anchor}"));
     }
+    let tried: String = drill.anchors.iter().map(|anchor| format!(" --tried {anchor}")).collect();
+    lines.push(format!("Record it for the audit: syncwatch audit --drill {} --by WHO{tried}", drill.name));
     lines.join("\n")
 }
 

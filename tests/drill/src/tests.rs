@@ -86,6 +86,7 @@ fn every_anchor_is_a_runbook_section_with_steps() {
             let section = section.unwrap_or_else(|| panic!("{}: no section {anchor}", drill.name));
             assert!(!section.steps.is_empty(), "{anchor} has no steps");
             assert!(model_answer(drill).contains(&format!("OPERATIONS_RUNBOOK.md#{anchor}")));
+            assert!(model_answer(drill).contains(&format!(" --tried {anchor}")));
         }
     }
 }

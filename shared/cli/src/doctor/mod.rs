@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use syncwatch::text::{counted, table};
 
 pub(crate) use judge::judge;
-pub(crate) use observe::{Source, configuration, observe, reaches};
+pub(crate) use observe::{Source, configuration, is_used, observe, reaches};
 
 /// Result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

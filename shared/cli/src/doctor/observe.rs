@@ -475,7 +475,7 @@ fn members(
 }
 
 /// Returns whether the pipeline uses the secret that a setting names.
-fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
+pub(crate) fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
     if let Some(class) = class(setting) {
         return pipeline.channels.lowest(class).is_some();
     }

@@ -52,6 +52,7 @@ struct RawSide {
     deleted: Option<Text>,
     modified_by: Option<Text>,
     integration_users: Option<Spanned<Vec<String>>>,
+    users: Option<Text>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
 }
@@ -236,7 +237,8 @@ impl Validation {
         )?;
         self.few(users, "objects.destination.integration_users", MOST_USERS, "users");
         let column = self.column(column, "objects.destination.modified_by");
-        Some(ModifiedBy { column, integration_users: users.get_ref().clone() })
+        let of_users = raw.users.as_ref().map(|table| self.object(table, "objects.destination.users"));
+        Some(ModifiedBy { column, integration_users: users.get_ref().clone(), users: of_users })
     }
 
     /// Refuses keys without effect: they would suggest something that is not done.
@@ -247,6 +249,7 @@ impl Validation {
             ("created", &source.created),
             ("deleted", &source.deleted),
             ("modified_by", &source.modified_by),
+            ("users", &source.users),
         ] {
             if let Some(found) = found {
                 self.refuse(found, &format!("objects.source.{key}"), "not used by the source", "remove it");
@@ -260,6 +263,10 @@ impl Validation {
                 "without modified_by",
                 "add modified_by, the column of a row's last writer",
             );
+        }
+        if let (Some(users), None) = (&there.users, &there.modified_by) {
+            let remedy = "add modified_by and integration_users, the users of the syncs";
+            self.refuse(users, "objects.destination.users", "without modified_by", remedy);
         }
         if let Some(users) = &source.integration_users {
             self.refuse(users, "objects.source.integration_users", "not used by the source", "remove it");
