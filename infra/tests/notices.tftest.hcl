@@ -89,7 +89,7 @@ run "dashboard_has_every_custom_metric_and_alarm" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 5
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 4
     error_message = "The dashboard has another number of tiles than expected."
   }
 

@@ -30,7 +30,7 @@ pub use gates::{Failing, Gate, Ill, Verdict, World, cents, may};
 pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, gives_up, limits};
 pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
-pub use score::{Recovery, Score, score};
+pub use score::{Recovery, SCORED, Score, score};
 pub use widen::{WIDE_FOR, put_back};
 pub use words::{Announcement, command};
 
