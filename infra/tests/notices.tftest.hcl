@@ -52,7 +52,7 @@ run "mail_by_owner_and_severity" {
   }
 
   assert {
-    condition     = length(aws_sns_topic_subscription.notice_emails) == 3 && aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=5 sqs=1"
+    condition     = length(aws_sns_topic_subscription.notice_emails) == 3 && aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=5 lambda=1 sqs=1"
     error_message = "Subscribers of all notices are lost, or the tag does not count those of owners."
   }
 }
@@ -72,6 +72,23 @@ run "relay_gets_every_notice_and_loses_none" {
       try(jsondecode(subscription.redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.dead_letters[local.table.resources[id].dead_letter].arn
     ])
     error_message = "The relay's queue does not get the notices, or a refused one is lost."
+  }
+}
+
+run "page_is_renewed_after_each_notice" {
+  assert {
+    condition = toset(keys(aws_sns_topic_subscription.functions)) == toset(["status-page"]) && alltrue([for name, subscription in aws_sns_topic_subscription.functions :
+      subscription.protocol == "lambda" &&
+      subscription.endpoint == module.function[name].arn &&
+      subscription.topic_arn == aws_sns_topic.notices["topic:notices"].arn &&
+      subscription.filter_policy == null
+    ])
+    error_message = "The status page is not renewed after each change of an incident."
+  }
+
+  assert {
+    condition     = alltrue([for subscription in values(aws_sns_topic_subscription.functions) : try(jsondecode(subscription.redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.failures["schedules"].arn])
+    error_message = "A notice that Lambda did not accept is lost."
   }
 }
 
@@ -113,7 +130,7 @@ run "topic_tags_have_the_expected_subscribers" {
 
   assert {
     condition = (
-      aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=3 sqs=1" &&
+      aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=3 lambda=1 sqs=1" &&
       aws_sns_topic.alarms["alarms"].tags["expected-subscribers"] == "email=1" &&
       aws_sns_topic.alarms["page"].tags["expected-subscribers"] == "https=1"
     )

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_a_day_are_of_the_worst_sync_and_leave_out_unknown_ones() {
+    fn day_has_the_worst_error_rate_and_no_unknown_figure() {
         let day = "2026-11-24".parse().unwrap();
         let before = "2026-11-23".parse().unwrap();
         let sync = |day, processed, failed| SyncDay { day, processed, failed, ..SyncDay::default() };
