@@ -483,43 +483,6 @@ async fn changed_view_gets_its_files_definition_if_two_people_approve() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn first_run_with_a_recreated_view_is_harm_if_it_moves_too_much() {
-    let engines = with_drifted_view("p.status,", "UPPER(p.status) AS status,").await;
-    engines.pass(2 * 60 + 30);
-    // The schedule does not fire, so that more waits than usual.
-    let held = Fault::HoldSchedule { sync: CREATE };
-    engines.inject(&held);
-    heal(&engines).await;
-    engines.pass(2);
-    approve(&engines, &["ada", "grace"]).await;
-    heal(&engines).await;
-    engines.pass(2);
-    heal(&engines).await;
-    assert_eq!(records(&engines).await, [(RemedyKind::RecreateView, State::Healed)]);
-    let stored = async || engines.store().remedies("properties").await.unwrap().0.remove(0);
-    let statements = || engines.stage.warehouse.as_ref().unwrap().databricks.statements().len();
-    let before = statements();
-    engines.pass(24 * 60);
-    heal(&engines).await;
-    assert!(!stored().await.looked, "no run yet");
-    engines.heal(&held);
-    engines.pass(40);
-    let report = heal(&engines).await;
-    let record = stored().await;
-    let harm = record.harm.unwrap();
-    assert!(harm.contains("of properties-create, the first with the recreated view, moved "), "{harm}");
-    assert_eq!((record.looked, record.state), (true, State::Healed));
-    let finding = &report["unhealthy"][0];
-    assert_eq!(
-        (&finding["check"], &finding["severity"]),
-        (&json!("remedies-act"), &json!("error")),
-        "{report}"
-    );
-    assert!(finding.to_string().contains(&harm), "{report}");
-    assert_eq!(statements(), before, "runs are watched without the warehouse");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn view_is_left_alone_if_its_file_selects_other_rows() {
     let engines = with_drifted_view("AND p.company_name IS NOT NULL", "AND 1 = 0").await;
     engines.pass(2 * 60 + 30);
