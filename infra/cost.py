@@ -52,12 +52,13 @@ def amounts(table, assumptions):
 
     usual = max(gigabytes(name) for name in functions)
     every_round = sum(rounds.values())
-    # A webhook is two invocations and one message; a notice is one of each.
-    events = 2 * webhooks + notices
+    # A webhook is two invocations and one message; a notice is one message and two invocations, of the relay and of the page.
+    events = 2 * webhooks + 2 * notices
+    pages = rounds["status-page"] + notices
     return {
         "lambda_requests": every_round + events,
         "lambda_gb_seconds": sum(seconds(name) * gigabytes(name) for name in scheduled)
-        + (webhooks * assume["seconds_a_webhook"] + notices) * usual,
+        + (webhooks * assume["seconds_a_webhook"] + notices * (1 + assume["seconds_a_round"])) * usual,
         "scheduler_invocations": every_round,
         "sqs_requests": sum("queue" in function for function in functions.values()) * assume["polls_a_queue_a_day"] * days
         + 3 * (webhooks + notices)
@@ -72,7 +73,9 @@ def amounts(table, assumptions):
         # With both channels, and without a heartbeat.
         "secrets": sum(name.startswith("secret:") and name != "secret:heartbeat" for name in resources),
         # The files of the page.
-        "s3_puts": rounds["status-page"] * assume["files_a_page"],
+        "s3_puts": pages * assume["files_a_page"],
+        # The version of each, and the kept figures.
+        "s3_gets": pages * (assume["files_a_page"] + 1),
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,

@@ -2,8 +2,6 @@ locals {
   own = jsondecode(file("${path.module}/metrics.json"))
 
   function_names = [for name in sort(keys(local.functions)) : "${local.prefix}-${name}"]
-  queue_names    = concat(sort(keys(local.watched_queues)), sort(keys(local.failed_queues)))
-  topic_names    = sort(keys(local.every_topic))
 
   # Title and metrics of each tile, in the dashboard's JSON. A dashboard of up to 50 metrics is free, so metrics with an alarm
   # that rarely rings are left out.
@@ -21,8 +19,7 @@ locals {
       [for name in sort(keys(local.by_url)) : ["AWS/Lambda", "Throttles", "FunctionName", "${local.prefix}-${name}", { stat = "Sum" }]],
     )],
     ["Duration of invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "Maximum" }]]],
-    ["Messages waiting", [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]]],
-    ["Messages not delivered", [for name in local.topic_names : ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", name, { stat = "Sum" }]]],
+    ["Messages waiting", [for name in sort(keys(local.watched_queues)) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]]],
   ])
 }
 

@@ -7,7 +7,7 @@ locals {
   # Queues for failed events and alarms. Not in the table: no function uses them.
   failure_queues = {
     functions = { meaning = "events failed on every try", remedy = "${local.after_reading}, fix it, run the function once by hand, purge the queue." }
-    schedules = { meaning = "Scheduler could not pass events to Lambda", remedy = "${local.after_reading}, fix it, run the function once by hand, purge the queue." }
+    schedules = { meaning = "Scheduler or SNS could not pass events to Lambda", remedy = "${local.after_reading}, fix it, run the function once by hand, purge the queue." }
     alarms    = { meaning = "PagerDuty did not accept alarms", remedy = "${local.after_reading} and which alarm it was, fix the subscription of ${local.prefix}-page, check whether the alarm still rings, purge the queue." }
   }
   after_reading      = "They cannot be moved back. Read the reason"
@@ -69,8 +69,15 @@ resource "aws_sqs_queue_policy" "from_topic" {
   })
 }
 
-resource "aws_sqs_queue_policy" "undelivered_alarms" {
-  queue_url = aws_sqs_queue.failures["alarms"].url
+# The topic whose undelivered messages each queue keeps.
+locals {
+  undelivered = { alarms = local.alarm_topic_arns["page"], schedules = local.arns["topic:notices"] }
+}
+
+resource "aws_sqs_queue_policy" "undelivered" {
+  for_each = local.undelivered
+
+  queue_url = aws_sqs_queue.failures[each.key].url
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -79,8 +86,8 @@ resource "aws_sqs_queue_policy" "undelivered_alarms" {
         Effect    = "Allow"
         Principal = { Service = "sns.amazonaws.com" }
         Action    = ["sqs:SendMessage"]
-        Resource  = local.failure_queue_arns["alarms"]
-        Condition = { ArnEquals = { "aws:SourceArn" = local.alarm_topic_arns["page"] } }
+        Resource  = local.failure_queue_arns[each.key]
+        Condition = { ArnEquals = { "aws:SourceArn" = each.value } }
       },
     ]
   })

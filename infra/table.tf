@@ -49,6 +49,7 @@ locals {
     }]...),
   )
   by_url   = { for name, function in local.functions : name => function if can(function.url) }
+  by_topic = { for name, function in local.functions : name => function if can(function.subscribes) }
   by_queue = { for name, function in local.functions : name => function if can(function.queue) }
 
   # ARNs are built from names, not read from resources: a plan shows each policy in full before anything exists, and policies of

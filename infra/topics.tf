@@ -11,7 +11,7 @@ locals {
   # The number of confirmed subscriptions per protocol that a topic needs. Every mail has an unsubscribe link whose use no metric
   # counts, so the check `subscribers-confirmed` compares with this.
   subscribers = {
-    notices = { email = length(var.notice_emails) + length(var.owner_emails), sqs = length(local.subscribed_queues) }
+    notices = { email = length(var.notice_emails) + length(var.owner_emails), sqs = length(local.subscribed_queues), lambda = length(local.by_topic) }
     alarms  = { email = length(var.alarm_emails) }
     page    = { https = local.has_pagerduty ? 1 : 0 }
   }
@@ -93,6 +93,29 @@ resource "aws_sns_topic_subscription" "queues" {
   # The relay filters per channel; the table may filter before it.
   filter_policy  = can(each.value.filter_policy) ? jsonencode(each.value.filter_policy) : null
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[each.value.dead_letter].arn })
+}
+
+resource "aws_sns_topic_subscription" "functions" {
+  for_each = local.by_topic
+
+  topic_arn = aws_sns_topic.notices[each.value.subscribes].arn
+  protocol  = "lambda"
+  endpoint  = module.function[each.key].arn
+  # Notices that Lambda did not accept. A failed invocation is not kept: the next notice or the schedule replaces it.
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.failures["schedules"].arn })
+
+  # SNS drops a message that it may not pass on.
+  depends_on = [aws_lambda_permission.topic]
+}
+
+resource "aws_lambda_permission" "topic" {
+  for_each = local.by_topic
+
+  statement_id  = "CallByTopic"
+  function_name = module.function[each.key].name
+  principal     = "sns.amazonaws.com"
+  action        = "lambda:InvokeFunction"
+  source_arn    = local.arns[each.value.subscribes]
 }
 
 # Alarms of CloudWatch about Syncwatch. None of our code is on this path, as its failure would silence the alarm.

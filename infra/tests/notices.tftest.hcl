@@ -52,7 +52,7 @@ run "mail_by_owner_and_severity" {
   }
 
   assert {
-    condition     = length(aws_sns_topic_subscription.notice_emails) == 3 && aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=5 sqs=1"
+    condition     = length(aws_sns_topic_subscription.notice_emails) == 3 && aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=5 lambda=1 sqs=1"
     error_message = "Subscribers of all notices are lost, or the tag does not count those of owners."
   }
 }
@@ -75,6 +75,23 @@ run "relay_gets_every_notice_and_loses_none" {
   }
 }
 
+run "page_is_renewed_after_each_notice" {
+  assert {
+    condition = toset(keys(aws_sns_topic_subscription.functions)) == toset(["status-page"]) && alltrue([for name, subscription in aws_sns_topic_subscription.functions :
+      subscription.protocol == "lambda" &&
+      subscription.endpoint == module.function[name].arn &&
+      subscription.topic_arn == aws_sns_topic.notices["topic:notices"].arn &&
+      subscription.filter_policy == null
+    ])
+    error_message = "The status page is not renewed after each change of an incident."
+  }
+
+  assert {
+    condition     = alltrue([for subscription in values(aws_sns_topic_subscription.functions) : try(jsondecode(subscription.redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.failures["schedules"].arn])
+    error_message = "A notice that Lambda did not accept is lost."
+  }
+}
+
 run "dashboard_has_every_custom_metric_and_alarm" {
   assert {
     condition = alltrue([for metric in jsondecode(file("metrics.json")).metrics :
@@ -89,7 +106,7 @@ run "dashboard_has_every_custom_metric_and_alarm" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 5
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 4
     error_message = "The dashboard has another number of tiles than expected."
   }
 
@@ -113,7 +130,7 @@ run "topic_tags_have_the_expected_subscribers" {
 
   assert {
     condition = (
-      aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=3 sqs=1" &&
+      aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=3 lambda=1 sqs=1" &&
       aws_sns_topic.alarms["alarms"].tags["expected-subscribers"] == "email=1" &&
       aws_sns_topic.alarms["page"].tags["expected-subscribers"] == "https=1"
     )

@@ -20,6 +20,11 @@ override_resource {
   values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-alarms", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms" }
 }
 
+override_resource {
+  target = aws_sqs_queue.failures["schedules"]
+  values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-schedules", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-schedules" }
+}
+
 variables {
   notice_emails            = { "data-operations@example.com" = "warning" }
   alarm_emails             = ["data-operations@example.com"]
@@ -353,18 +358,24 @@ run "queues_accept_only_their_topic" {
   }
 
   assert {
-    condition = (
-      aws_sqs_queue_policy.undelivered_alarms.queue_url == "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-alarms" &&
-      jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement == [{
+    condition = { for policy in values(aws_sqs_queue_policy.undelivered) : policy.queue_url => jsondecode(policy.policy).Statement } == {
+      for queue, topic in { alarms = "page", schedules = "notices" } : "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-${queue}" => [{
         Sid       = "FromTopic"
         Effect    = "Allow"
         Principal = { Service = "sns.amazonaws.com" }
         Action    = ["sqs:SendMessage"]
-        Resource  = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms"
-        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" } }
+        Resource  = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-${queue}"
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-${topic}" } }
       }]
-    )
-    error_message = "Alarms that PagerDuty refused are lost, or others may write into their queue."
+    }
+    error_message = "Messages that PagerDuty or Lambda refused are lost, or others may write into their queue."
+  }
+
+  assert {
+    condition = { for name, permission in aws_lambda_permission.topic : name => [permission.function_name, permission.principal, permission.action, permission.source_arn] } == {
+      for name, function in local.table.functions : name => ["syncwatch-${name}", "sns.amazonaws.com", "lambda:InvokeFunction", "arn:aws:sns:us-west-2:123456789012:syncwatch-notices"] if can(function.subscribes)
+    }
+    error_message = "Exactly the topic of notices must be allowed to invoke the functions that subscribe to it."
   }
 }
 

@@ -69,14 +69,14 @@ def removals(path, text):
     for kind, name, start, end in blocks(text):
         if kind in GUARDS:
             less = one_instance_less(text[start:end])
-            tests = "notices" if name in ("notice_emails", "owner_emails", "queues") else GUARDS[kind]
+            tests = "notices" if kind == "aws_sns_topic_subscription" and name in ("notice_emails", "owner_emails", "queues", "functions") else GUARDS[kind]
             yield f"{'an instance of ' if less else ''}{kind}.{name}", tests, without(text, start, end, less or "")
         block = text[start:end]
         for inner in DEAD_LETTER_BLOCKS:
             for found in re.finditer(rf'^( +)(?:dynamic ")?{inner}"? \{{\n(?:.*\n)*?\1\}}\n', block, re.MULTILINE):
                 yield f"{inner} of {kind}.{name}", "functions", without(text, start + found.start(), start + found.end())
         for found in re.finditer(r"^  redrive_policy\s+= (?:.*\{\n(?:.*\n)*?  \}.*|.*)\n", block, re.MULTILINE):
-            tests = {"work": "functions", "queues": "notices", "pagerduty": "alarms"}[name]
+            tests = {"work": "functions", "queues": "notices", "functions": "notices", "pagerduty": "alarms"}[name]
             yield f"redrive_policy of {kind}.{name}", tests, without(text, start + found.start(), start + found.end())
     # Statements of policies are objects with an Sid, on separate lines.
     for found in re.finditer(r"^( +)\{\n(?:\1 .*\n)*?\1\},?\n", text, re.MULTILINE):

@@ -65,3 +65,21 @@ FROM (
 ) k
 WHERE nth = 1
 GROUP BY pipeline, snapshot_date;
+
+-- Each act of a remedy, in its present state. A duplicate row counts once.
+CREATE OR REPLACE VIEW ${crm.sfdc_dbx.remedy_acts} AS
+SELECT
+  pipeline,
+  snapshot_date,
+  sync_type AS remedy,
+  sync_name AS target,
+  status AS state,
+  execution_timestamp AS acted_at,
+  duration_seconds,
+  notes
+FROM (
+  SELECT l.*, ROW_NUMBER() OVER (PARTITION BY audit_id ORDER BY execution_timestamp DESC) AS nth
+  FROM ${crm.sfdc_dbx.sync_audit_log} l
+  WHERE row_kind = 'remedy'
+) k
+WHERE nth = 1;

@@ -285,10 +285,11 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
     let file: serde_json::Value = serde_json::from_str(&read("infra/metrics.json")).unwrap();
     assert_eq!(file["namespace"], json!(metrics::NAMESPACE));
     assert_eq!(file["dimensions"], json!([metrics::DIMENSION]));
-    let shown: BTreeSet<&str> =
-        file["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
-    let written: BTreeSet<&str> = metrics::Metric::ALL.iter().map(|metric| metric.name()).collect();
-    assert_eq!(shown, written);
+    let text = |metric: &serde_json::Value, key: &str| metric[key].as_str().unwrap().to_owned();
+    let shown = file["metrics"].as_array().unwrap().iter();
+    let shown: BTreeSet<_> = shown.map(|metric| (text(metric, "name"), text(metric, "unit"))).collect();
+    let written = metrics::Metric::ALL.map(|metric| (metric.name().to_owned(), metric.unit().to_owned()));
+    assert_eq!(shown, written.into());
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use status_page::App;
 use syncwatch::days::{day_of, days_before};
 use syncwatch::history::Tally;
 use syncwatch::marks::Exceptions;
 use syncwatch::page::{DayOutcome, Page, State};
+use syncwatch::pipeline::Pipeline;
 use syncwatch::scoreboard::{DAYS, Scoreboard};
 use syncwatch::text::grouped;
 use syncwatch_cli::expectations::{ExpectationLine, ExpectationList};
 use syncwatch_cli::scoreboard::Scores;
+use syncwatch_lab::aws::{
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, Schedules,
+};
+use syncwatch_lab::census::{CensusServer, World};
+use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::pages::{Sample, samples};
 use tokio::sync::OnceCell;
 
@@ -237,4 +245,127 @@ async fn old_incidents_beyond_the_page_are_counted() {
     let all = sample.page().incidents.len();
     assert!(all >= 200, "{all}");
     assert!(html(sample).contains(&format!("{} older ones are in status.json.", grouped((all - 60) as u64))));
+}
+
+/// The lab's AWS, for the function in this process. Census does not answer, so the syncs are unknown on the page.
+async fn aws() -> (Ministack, Deployment) {
+    let aws = Ministack::start().await.unwrap();
+    let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
+    table.functions.clear();
+    let secrets = ["census-token", "census-webhook", "warehouse"];
+    let options = DeploymentOptions {
+        secrets: secrets.map(|key| (ResourceId::secret(key), "a-token".to_owned())).into(),
+        schedules: Schedules::None,
+        ..DeploymentOptions::default()
+    };
+    let deployment = Deployment::apply(&aws, &table, &options).await.unwrap();
+    (aws, deployment)
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
+}
+
+fn publisher(aws: &Ministack, deployment: &Deployment) -> App {
+    let changed = [("SYNCWATCH_CENSUS_BASE_URL", "http://127.0.0.1:9")];
+    App(deployment.site("status-page", pipeline(), aws.endpoint(), &changed).unwrap())
+}
+
+/// As SNS invokes a function.
+fn notice() -> Value {
+    json!({ "Records": [{
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": "arn:aws:sns:us-east-1:000000000000:syncwatch-notices:1",
+        "Sns": { "Type": "Notification", "MessageId": "1", "Message": "{}", "MessageAttributes": {} },
+    }] })
+}
+
+/// The time of each stored file that shows it.
+async fn stored_at(app: &App) -> Vec<Timestamp> {
+    let mut times = Vec::new();
+    for file in ["status.json", "index.html", "live.html"] {
+        let text = app.0.pages().get(&format!("properties/{file}"), Timestamp::UNIX_EPOCH).await.unwrap();
+        let text = String::from_utf8(text.unwrap().to_vec()).unwrap();
+        let mark = if file == "status.json" { "\"at\":" } else { "Made <time datetime=" };
+        let (_, rest) = text.split_once(mark).unwrap();
+        times.push(rest.split('"').nth(1).unwrap().parse().unwrap());
+    }
+    times
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_page_never_replaces_a_newer_one() {
+    let (aws, deployment) = aws().await;
+    let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let at = |seconds| noon + SignedDuration::from_secs(seconds);
+    let app = publisher(&aws, &deployment);
+    let first = app.run(notice(), at(0)).await.unwrap();
+    assert_eq!(first["files"].as_array().unwrap().len(), 5, "{first}");
+    let older = app.run(json!({ "task": "publish" }), at(-60)).await.unwrap();
+    assert_eq!(older["files"], json!([]), "{older}");
+    assert_eq!(app.0.incidents().page_renewed_at("properties").await.unwrap(), Some(noon));
+
+    // Notices and the schedule at the same time, in any order.
+    let publish = async |seconds| publisher(&aws, &deployment).run(notice(), at(seconds)).await.unwrap();
+    let answers = futures::join!(publish(40), publish(10), publish(50), publish(20), publish(30));
+    assert_eq!(answers.2["files"].as_array().unwrap().len(), 5, "{}", answers.2);
+    assert_eq!(stored_at(&app).await, [at(50); 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_event_fails_and_names_the_known_ones() {
+    let (aws, deployment) = aws().await;
+    let app = publisher(&aws, &deployment);
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let from_queue = json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] });
+    let of_other = json!({ "Records": [{ "EventSource": "aws:s3" }] });
+    for event in [from_queue, of_other, json!({ "Records": [] }), json!({ "Records": {} }), json!({})] {
+        let error = format!("{:#}", app.run(event.clone(), now).await.unwrap_err());
+        assert!(error.contains(r#"{"task": "publish"}, or an event of SNS"#), "{event}: {error}");
+    }
+    assert_eq!(app.0.pages().get("properties/status.json", now).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_without_its_right_says_that_it_is_old_and_alerts() {
+    let (_aws, deployment) = aws().await;
+    let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let at = |minutes| start + SignedDuration::from_mins(minutes);
+    let census = CensusServer::start(World::seed_pipeline(start, 11), LabClock::set_to(start)).await.unwrap();
+    let changed = [("SYNCWATCH_CENSUS_BASE_URL", census.url())];
+    let site =
+        |function| deployment.site(function, pipeline(), &deployment.gate_of(function), &changed).unwrap();
+    let (page, watcher) =
+        (App(site("status-page")), schedule_verification::App(site("schedule-verification")));
+    let publish = async |minutes| page.run(json!({ "task": "publish" }), at(minutes)).await;
+    let alerts = async |minutes| {
+        let report = watcher.run(json!({ "task": "verify" }), at(minutes)).await.unwrap();
+        let unhealthy = report["unhealthy"].as_array().unwrap().iter();
+        let found = unhealthy.filter(|finding| finding["check"] == "page-renewed").count();
+        let open = deployment.incidents().await.unwrap();
+        let open = open.iter().filter(|item| item["check_subject"] == "page-renewed/syncwatch");
+        let states: Vec<String> = open.map(|item| item["state"].as_str().unwrap().to_owned()).collect();
+        (found, states.join(" "))
+    };
+    publish(0).await.unwrap();
+    let files = ResourceId { kind: ResourceKind::Bucket, key: "pages".to_owned() };
+    deployment.permit("status-page", "s3:PutObject", &files, false).unwrap();
+    for minutes in [5, 10, 15] {
+        let error = format!("{:#}", publish(minutes).await.unwrap_err());
+        assert!(error.contains("s3:PutObject"), "{error}");
+    }
+    assert_eq!(alerts(15).await, (0, String::new()));
+    assert_eq!(alerts(16).await, (1, "open".to_owned()));
+    // The page is that of noon, and says until when it is to be believed.
+    assert_eq!(stored_at(&page).await, [start; 3]);
+    let stored = page.0.pages().get("properties/status.json", start).await.unwrap().unwrap();
+    let status: Value = serde_json::from_slice(&stored).unwrap();
+    let old_at: Timestamp = status["out_of_date_at"].as_str().unwrap().parse().unwrap();
+    assert!(at(5) < old_at && old_at <= at(15), "{old_at}");
+
+    deployment.permit("status-page", "s3:PutObject", &files, true).unwrap();
+    publish(20).await.unwrap();
+    assert_eq!(alerts(20).await, (0, "resolved".to_owned()));
+    assert_eq!(stored_at(&page).await, [at(20); 3]);
 }

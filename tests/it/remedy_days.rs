@@ -156,6 +156,10 @@ impl Ports for Days<'_> {
         CopySeen::unknown("no warehouse in this world")
     }
 
+    async fn readers(&self, _: &IncidentKey) -> Vec<(String, Result<SyncObservation, String>)> {
+        Vec::new()
+    }
+
     async fn store(&self, record: &Record) -> Result<bool, String> {
         self.records.borrow_mut().insert(record.id.clone(), record.clone());
         Ok(true)

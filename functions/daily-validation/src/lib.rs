@@ -78,7 +78,7 @@ impl App {
         let (findings, statements) =
             observe::findings(&self.site, self.patience, &checks, extent, now).await?;
         round.act_on(&findings).await;
-        let mut figures = vec![(Metric::Statements, statements)];
+        let mut figures = vec![(Metric::Statements, statements as f64)];
         if extent == Extent::Whole {
             round.conclude().await;
             // Recorded last, so that an interrupted round does not count as one that ran.

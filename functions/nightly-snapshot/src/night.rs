@@ -16,7 +16,7 @@ use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
 use syncwatch::marks::{Exceptions, Mark};
-use syncwatch::metrics::Metric;
+use syncwatch::metrics::{self, Figure, Metric};
 use syncwatch::pipeline::{self, Pipeline, Sync};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
@@ -359,22 +359,22 @@ pub(crate) async fn record(
     }
 }
 
-/// The metrics of a night: whether it is good, and the goals of the scoreboard that are not met on the last whole day, by the
-/// records of this night. Without a history, or if the records could not be read, which is a failure, the goals are left out.
+/// The metrics of a night: whether it is good, and the figures of the scoreboard of the last whole day, by the records of this
+/// night. Without a history, or if the records could not be read, which is a failure, those figures are left out.
 pub(crate) async fn metrics(
     round: &mut Round<'_>,
     pipeline: &Pipeline,
     scope: Scope,
     history: Option<History>,
     now: Timestamp,
-) -> Vec<(Metric, usize)> {
+) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let Some(history) = history {
         match round.store().of_scoreboard(&pipeline.name).await {
             Ok(stored) => {
-                let records = stored.records(pipeline, history, now);
+                let records = stored.records(pipeline, history.clone(), now);
                 let board = Scoreboard::of_last_day(pipeline, records, now);
-                figures.push((Metric::GoalsMissed, board.goals_missed()));
+                figures.extend(metrics::of_day(&board, &history));
             }
             Err(error) => round.add_failure(format!("the scoreboard could not be read: {error}")),
         }

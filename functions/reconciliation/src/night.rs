@@ -85,7 +85,7 @@ pub(crate) async fn round(
     }
     let Night { mut round, mut record, compared, lines, .. } = night;
     let statements = (objects.len() - left.len()) * STATEMENTS;
-    let mut figures = vec![(Metric::Statements, statements)];
+    let mut figures = vec![(Metric::Statements, statements as f64)];
     if *event == (Event::Reconcile { object: None }) {
         round.conclude().await;
         record.at = Some(now);

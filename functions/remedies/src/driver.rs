@@ -8,8 +8,8 @@ use syncwatch::incident::Incident;
 use syncwatch::pipeline::{Level, Pipeline, RemedyKind};
 use syncwatch::remedy::{
     Announcement, Choice, Gate, Health, Ill, Observed, Plan, Record, State, Stop, Target, UNKNOWN_FOR,
-    Verdict, World, adopted, cents, choose, gives_up, harm, health, ill_syncs, look_after, looked, may,
-    may_have_one, next_start, put_back,
+    Verdict, World, adopted, cents, choose, gives_up, harm, health, ill_syncs, is_watched, look_after,
+    looked, may, may_have_one, next_start, put_back, watched,
 };
 
 use crate::ports::{Called, Ports};
@@ -63,6 +63,7 @@ impl<P: Ports> Driver<'_, P> {
             let _ = Box::pin(self.proceed(record)).await;
         }
         self.look_for_duplicates().await;
+        self.watch_views().await;
         let mut open: Vec<&Incident> =
             self.incidents.iter().filter(|incident| incident.state.is_open()).collect();
         open.sort_by_key(|incident| (incident.opened_at, &incident.key));
@@ -85,6 +86,22 @@ impl<P: Ports> Driver<'_, P> {
             let copy = self.ports.copy(record.plan.target.name()).await;
             if let Some(looked) = looked(&record, &copy, after) {
                 let _ = self.put(looked).await;
+            }
+        }
+    }
+
+    /// Judges the first runs of the syncs that read a recreated view.
+    async fn watch_views(&mut self) {
+        let now = self.ports.now();
+        let due: Vec<Record> =
+            self.records.iter().filter(|record| is_watched(record, now)).cloned().collect();
+        for record in due {
+            if !self.ports.has_time() {
+                return;
+            }
+            let readers = self.ports.readers(&record.plan.incident).await;
+            if let Some(watched) = watched(&record, &readers) {
+                let _ = self.put(watched).await;
             }
         }
     }
@@ -259,6 +276,7 @@ impl<P: Ports> Driver<'_, P> {
             gain_seconds: gain,
             cents: cents(&record.plan, self.pipeline, observed.warehouse.as_ref().ok()),
             replaced: observed.view.as_ref().ok().and_then(|seen| seen.found.clone()),
+            readers: observed.view.as_ref().map(|seen| seen.readers.clone()).unwrap_or_default(),
             ..record
         };
         let intention = self.step(&intention, State::Acting, "all gates are open").await?;

@@ -13,7 +13,9 @@ use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::incident::Incident;
 use syncwatch::judge::judge_remedies;
+use syncwatch::metrics::of_remedies;
 use syncwatch::observe::definition::read_declared_views;
+use syncwatch::remedy::{SCORED, score};
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
@@ -70,9 +72,10 @@ impl App {
         for error in &unreadable {
             round.add_failure(error.to_string());
         }
+        let all_read = unreadable.is_empty();
         let incidents: Vec<Incident> = round.live().cloned().collect();
         // Without all records the budgets are unknown; without the turn another function works.
-        let (records, done) = match turn.is_some() && unreadable.is_empty() {
+        let (records, done) = match turn.is_some() && all_read {
             true => vendors::drive(&self.0, &incidents, records, now).await?,
             false => (records, Done::default()),
         };
@@ -83,7 +86,9 @@ impl App {
         if let Some(turn) = turn {
             round.store().end_turn(&turn).await?;
         }
-        Ok(round.finish(&[])?)
+        // The acts alone count, so no ended incident is read.
+        let figures = of_remedies(&score(&records, &[], now - SCORED, now));
+        Ok(round.finish(if all_read { &figures } else { &[] })?)
     }
 }
 

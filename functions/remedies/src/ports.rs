@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use syncwatch::incident::{Incident, IncidentKey};
-use syncwatch::observation::RunId;
+use syncwatch::observation::{RunId, SyncObservation};
 use syncwatch::remedy::{Announcement, CopySeen, Observed, Record, Stop};
 
 /// The answer to an act.
@@ -43,6 +43,8 @@ pub trait Ports {
     async fn observe(&self, key: &IncidentKey) -> Observed;
     /// Reads the copy of the object that a sync writes, if the warehouse runs.
     async fn copy(&self, sync: &str) -> CopySeen;
+    /// Reads the syncs that read the view of an incident, by key, without the warehouse.
+    async fn readers(&self, key: &IncidentKey) -> Vec<(String, Result<SyncObservation, String>)>;
     /// Stores a record if the stored one has the version before; `false` if another function was first.
     async fn store(&self, record: &Record) -> Result<bool, String>;
     /// Carries out the act of a record whose intention is stored.

@@ -1,5 +1,6 @@
 //! The ports of a Lambda function: Census, the SQL warehouse, the queue of undelivered notices, DynamoDB and SNS.
 
+use std::future::ready;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use syncwatch::aws::topic::Topic;
 use syncwatch::census::{Client, Error, ErrorKind, Writer};
 use syncwatch::incident::{Act, Incident, IncidentKey};
 use syncwatch::notice::render_remedy;
-use syncwatch::observation::{RunId, SyncId, Unread};
+use syncwatch::observation::{RunId, SyncId, SyncObservation, Unread};
 use syncwatch::observe::proof::copy_of;
 use syncwatch::observe::remedies::{Sources, observe};
 use syncwatch::pipeline::{Pipeline, RemedyKind};
@@ -279,6 +280,18 @@ impl Ports for Vendors<'_> {
         let read = async { copy_of(self.pipeline(), sync, &self.warehouse().await).await };
         let late = |_| CopySeen::unknown("the warehouse did not answer in time");
         timeout(OBSERVING_LIMIT, read).await.unwrap_or_else(late)
+    }
+
+    async fn readers(&self, key: &IncidentKey) -> Vec<(String, Result<SyncObservation, String>)> {
+        const NOT_NEEDED: &str = "not needed";
+        let census = self.census.as_ref();
+        let sources = Sources {
+            warehouse: ready(Err(NOT_NEEDED.to_owned())),
+            dead_letters: ready(Err(NOT_NEEDED.to_owned())),
+            webhook: ready(Err(NOT_NEEDED.to_owned())),
+        };
+        let observed = Box::pin(observe(self.pipeline(), census, key, self.now(), sources));
+        timeout(OBSERVING_LIMIT, observed).await.map_or_else(|_| Vec::new(), |observed| observed.siblings)
     }
 
     async fn store(&self, record: &Record) -> Result<bool, String> {

@@ -1,17 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod event;
 mod observe;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::aws::bucket::Object;
 use syncwatch::aws::incidents::STATUS_PAGE;
 use syncwatch::page::{Page, State};
-use syncwatch::runtime::{Needs, Site, env, read_event};
+use syncwatch::runtime::{Needs, Site, env};
 
 pub use observe::{CENSUS_LIMIT, WAREHOUSE_LIMIT};
 
@@ -32,12 +33,6 @@ pub const READING_LIMIT: Duration = CENSUS_LIMIT.saturating_add(WAREHOUSE_LIMIT)
 /// Browsers and caches keep a file for so long.
 const CACHE_CONTROL: &str = "max-age=60";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
-enum Event {
-    Publish,
-}
-
 /// A renewed page.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -45,7 +40,7 @@ struct Report {
     at: Timestamp,
     state: State,
     summary: String,
-    /// The stored files.
+    /// The stored files; without those of which a newer one is stored already.
     files: Vec<String>,
     /// The parts that could not be read.
     unknown: usize,
@@ -58,7 +53,7 @@ pub struct App(pub Site);
 impl App {
     /// Handles one event that arrived at `now`. Fails if the event is unknown, or if a file was not stored.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        let Event::Publish = read_event(event, r#"{"task": "publish"}"#)?;
+        event::read(event)?;
         // Boxed, because the compiler gives up on a future of this depth.
         Ok(serde_json::to_value(Box::pin(self.publish(now)).await?)?)
     }
@@ -69,16 +64,23 @@ impl App {
         let inputs = observe::inputs(&self.0, now).await?;
         let page = Page::of(&inputs, pipeline, now);
         let bucket = self.0.pages();
-        let mut files = Vec::new();
+        let (mut files, mut all_stored) = (Vec::new(), true);
         for file in page.files(&pipeline.time_zone)? {
             let key = format!("{}/{}", pipeline.name, file.name);
             let (content_type, text) = (file.content_type, file.text.as_str());
             let object = Object { key: &key, content_type, cache_control: CACHE_CONTROL, text };
-            bucket.put(object, now).await?;
-            files.push(key);
+            if bucket.put_unless_older(object, now).await? {
+                files.push(key);
+            } else {
+                all_stored = false;
+            }
         }
-        self.0.incidents().record_done(&pipeline.name, STATUS_PAGE, now).await?;
-        tracing::info!(summary = %page.sentence, "status page renewed");
+        if all_stored {
+            self.0.incidents().record_done(&pipeline.name, STATUS_PAGE, now).await?;
+            tracing::info!(summary = %page.sentence, "status page renewed");
+        } else {
+            tracing::info!("newer status page kept");
+        }
         let (pipeline, unknown) = (page.pipeline, page.unknown.len());
         Ok(Report { pipeline, at: now, state: page.state, summary: page.sentence, files, unknown })
     }

@@ -97,7 +97,7 @@ impl Intake {
         };
         if let Some(unlogged) = unlogged {
             verdict.log(source_ip, unlogged);
-            metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, unlogged + 1)]);
+            metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, (unlogged + 1) as f64)]);
         }
     }
 

@@ -112,7 +112,7 @@ impl Worker {
         let Triage { mut settled, hints, kept, .. } = triage;
         let (judged, notices) = self.check_syncs(hints, now, &mut settled).await;
         if notices > 0 {
-            metrics::emit(&self.site.pipeline.name, now, &[(Metric::Notices, notices)]);
+            metrics::emit(&self.site.pipeline.name, now, &[(Metric::Notices, notices as f64)]);
         }
         let findings = judged.iter().map(|judged| judged.findings.len()).sum();
 

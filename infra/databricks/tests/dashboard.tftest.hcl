@@ -4,10 +4,10 @@ variables {
   warehouse_id = "0123456789abcdef"
 }
 
-run "six_tiles_over_the_views" {
+run "nine_tiles_over_the_views" {
   assert {
-    condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "sync_health", "scoreboard"])
-    error_message = "The dashboard does not have the six tiles."
+    condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "agreement", "reconciliation", "sync_health", "scoreboard", "remedy_acts"])
+    error_message = "The dashboard does not have the nine tiles."
   }
 
   assert {
@@ -36,7 +36,7 @@ run "six_tiles_over_the_views" {
 
   assert {
     condition = length(distinct([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
-    "${item.position.x} ${item.position.y}"])) == 6 && [for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.y] == [0, 0, 6, 6, 12, 18]
+    "${item.position.x} ${item.position.y}"])) == 9 && [for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.y] == [0, 0, 6, 6, 12, 12, 18, 24, 30]
     error_message = "A tile covers another one."
   }
 

@@ -11,7 +11,7 @@ use syncwatch::observe::remedies::{Sources, observe};
 use syncwatch::pipeline::{Level, RemedyKind};
 use syncwatch::registration::Registration;
 use syncwatch::remedy::{
-    Choice, Failing, Ill, Plan, Record, Score, State, Stop, World, choose, ill_syncs, may, score,
+    Choice, Failing, Ill, Plan, Record, SCORED, Score, State, Stop, World, choose, ill_syncs, may, score,
 };
 use syncwatch::runtime::env;
 use syncwatch::silence::{active, covering};
@@ -25,8 +25,6 @@ use super::{Answer, Operator, all_listed, all_readable};
 
 /// Ended remedies are listed for so long.
 const LISTED: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Figures are of so many days.
-const SCORED: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// Attempts to write an answer while the function writes the same remedy.
 const ATTEMPTS: usize = 3;
 const LIST: &str = "`syncwatch remedies list` lists them";

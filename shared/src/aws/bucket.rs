@@ -11,7 +11,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::connector::execute;
@@ -21,6 +21,10 @@ use super::{CallLimits, Sdk};
 const KIND: Kind = Kind { name: "bucket", correct: "SYNCWATCH_PAGES_BUCKET (infra/functions.json)" };
 const PUT: &str = "s3:PutObject";
 const GET: &str = "s3:GetObject";
+/// When the content of an object was made (UTC), in its metadata.
+const MADE_AT: &str = "x-amz-meta-made-at";
+/// Others that store the same object at the same time, at most.
+const ATTEMPTS: usize = 20;
 
 /// An object to store.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,18 @@ pub struct Object<'o> {
     pub content_type: &'o str,
     pub cache_control: &'o str,
     pub text: &'o str,
+}
+
+/// The version of a stored object.
+struct Version {
+    /// Its `ETag`.
+    tag: HeaderValue,
+    /// When its content was made (UTC); `None` if that is not recorded.
+    made_at: Option<Timestamp>,
+}
+
+fn body(object: Object<'_>) -> Bytes {
+    Bytes::copy_from_slice(object.text.as_bytes())
 }
 
 /// One bucket. Keys have letters, digits, `-`, `_`, `.` and `/`.
@@ -47,25 +63,69 @@ impl Bucket {
 
     /// Stores an object, replacing an earlier one. A failed call is not repeated here: the next round stores it.
     pub async fn put(&self, object: Object<'_>, now: Timestamp) -> Result<(), AwsError> {
-        let request = Request::builder()
+        let request = self.storing(object).body(body(object));
+        let answer = self.call(request, PUT, now).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refused(PUT, &answer)) }
+    }
+
+    /// Stores an object that was made at `now`, unless one that was made later is stored; returns whether it was stored. Each write
+    /// names the object that it replaces, so of several at the same time the latest stays.
+    pub async fn put_unless_older(&self, object: Object<'_>, now: Timestamp) -> Result<bool, AwsError> {
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            let stored = self.version(object.key, now).await?;
+            if stored.as_ref().is_some_and(|stored| stored.made_at.is_some_and(|made_at| made_at > now)) {
+                return Ok(false);
+            }
+            let request = self.storing(object).header(MADE_AT, now.to_string());
+            let request = match stored {
+                Some(stored) => request.header("if-match", stored.tag),
+                None => request.header("if-none-match", "*"),
+            };
+            let answer = self.call(request.body(body(object)), PUT, now).await?;
+            match answer.status() {
+                // Another was stored, or is being stored, or deleted.
+                StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT | StatusCode::NOT_FOUND => {
+                    refused = Some(self.refused(PUT, &answer));
+                }
+                status if status.is_success() => return Ok(true),
+                _ => return Err(self.refused(PUT, &answer)),
+            }
+        }
+        refused.map_or(Ok(false), Err)
+    }
+
+    /// Reads the version of an object; `None` if there is none, as in [`get`](Self::get).
+    async fn version(&self, key: &str, now: Timestamp) -> Result<Option<Version>, AwsError> {
+        let request = Request::builder().method(Method::HEAD).uri(self.url(key)).body(Bytes::new());
+        let answer = self.call(request, GET, now).await?;
+        match (answer.status(), answer.headers().get("etag")) {
+            (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN, _) => Ok(None),
+            (status, Some(tag)) if status.is_success() => {
+                let made_at = answer.headers().get(MADE_AT).and_then(|at| at.to_str().ok()?.parse().ok());
+                Ok(Some(Version { tag: tag.clone(), made_at }))
+            }
+            _ => Err(self.refused(GET, &answer)),
+        }
+    }
+
+    fn storing(&self, object: Object<'_>) -> http::request::Builder {
+        Request::builder()
             .method(Method::PUT)
             .uri(self.url(object.key))
             .header("content-type", object.content_type)
             .header("cache-control", object.cache_control)
-            .body(Bytes::copy_from_slice(object.text.as_bytes()));
-        let (status, body) = self.call(request, PUT, now).await?;
-        if status.is_success() { Ok(()) } else { Err(self.refused(PUT, status, &body)) }
     }
 
     /// Reads an object; `None` if there is none. Without the right to list the bucket, S3 answers 403 for an absent object (Amazon
     /// S3 API reference, `GetObject`), so this is taken for one.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Bytes>, AwsError> {
         let request = Request::builder().method(Method::GET).uri(self.url(key)).body(Bytes::new());
-        let (status, body) = self.call(request, GET, now).await?;
-        match status {
+        let answer = self.call(request, GET, now).await?;
+        match answer.status() {
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
-            status if status.is_success() => Ok(Some(body)),
-            status => Err(self.refused(GET, status, &body)),
+            status if status.is_success() => Ok(Some(answer.into_body())),
+            _ => Err(self.refused(GET, &answer)),
         }
     }
 
@@ -95,7 +155,7 @@ impl Bucket {
         request: Result<Request<Bytes>, http::Error>,
         permission: &'static str,
         now: Timestamp,
-    ) -> Result<(StatusCode, Bytes), AwsError> {
+    ) -> Result<Response<Bytes>, AwsError> {
         let mut request = request.map_err(|error| self.unsent(permission, &error))?;
         self.sign(&mut request, None, permission, now).await?;
         let answer = execute(&self.sdk.http, request, self.limits.attempt).await;
@@ -154,8 +214,8 @@ impl Bucket {
     }
 
     /// The error of an answer: S3 sends XML with a code and a message.
-    fn refused(&self, permission: &'static str, status: StatusCode, body: &[u8]) -> AwsError {
-        let body = String::from_utf8_lossy(body);
+    fn refused(&self, permission: &'static str, answer: &Response<Bytes>) -> AwsError {
+        let (status, body) = (answer.status(), String::from_utf8_lossy(answer.body()));
         let part = |name: &str| {
             let (_, rest) = body.split_once(&format!("<{name}>"))?;
             Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
@@ -174,9 +234,10 @@ impl Bucket {
 mod tests {
     use serde_json::json;
     use sha2::{Digest as _, Sha256};
+    use wiremock::ResponseTemplate;
 
     use super::*;
-    use crate::aws::wire::{Wire, WireSdk as _, now};
+    use crate::aws::wire::{Asked, Wire, WireSdk as _, now};
 
     const PAGE: Object<'_> = Object {
         key: "properties/index.html",
@@ -224,6 +285,42 @@ mod tests {
             errors.push(bucket.put(PAGE, now()).await.unwrap_err().to_string());
         }
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn object_is_stored_unless_a_newer_one_is() {
+        let [before, after] = ["2026-11-24T09:59:59Z", "2026-11-24T10:00:01Z"];
+        let head =
+            |at: &str| ResponseTemplate::new(200).insert_header("etag", "\"v\"").insert_header(MADE_AT, at);
+        let only = |status| ResponseTemplate::new(status);
+        // answers => whether it was stored, and the condition of each write
+        let table = [
+            (vec![only(404), only(200)], Some(true), vec!["if-none-match: *"]),
+            (vec![head(before), only(200)], Some(true), vec!["if-match: \"v\""]),
+            (vec![head(after)], Some(false), vec![]),
+            // Another one was stored between the two calls.
+            (vec![only(404), only(412), head(after)], Some(false), vec!["if-none-match: *"]),
+            (vec![head(before), only(409), head(before), only(200)], Some(true), vec!["if-match: \"v\""; 2]),
+            (vec![head(before), only(403)], None, vec!["if-match: \"v\""]),
+            (vec![only(500)], None, vec![]),
+            // It never ends well.
+            (vec![only(404), only(412)], None, vec!["if-none-match: *"; ATTEMPTS]),
+        ];
+        for (case, (mut answers, stored, conditions)) in table.into_iter().enumerate() {
+            if conditions.len() == ATTEMPTS {
+                answers = answers.into_iter().cycle().take(2 * ATTEMPTS).collect();
+            }
+            let wire = Wire::in_turn(answers).await;
+            let put = Bucket::new(&wire.sdk(), "syncwatch-pages").put_unless_older(PAGE, now()).await;
+            assert_eq!(put.ok(), stored, "case {case}");
+            let asked = wire.requests().await;
+            let writes = asked.iter().filter(|asked| asked.line().starts_with("PUT"));
+            let condition = |asked: &Asked| match (asked.header("if-match"), asked.header("if-none-match")) {
+                (tag, "") => format!("if-match: {tag}"),
+                (_, any) => format!("if-none-match: {any}"),
+            };
+            assert_eq!(writes.map(condition).collect::<Vec<_>>(), conditions, "case {case}");
+        }
     }
 
     #[tokio::test]

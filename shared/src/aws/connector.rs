@@ -45,12 +45,15 @@ pub(super) async fn execute(
     client: &reqwest::Client,
     request: http::Request<bytes::Bytes>,
     limit: Duration,
-) -> Result<(http::StatusCode, bytes::Bytes), reqwest::Error> {
+) -> Result<http::Response<bytes::Bytes>, reqwest::Error> {
     let mut request = reqwest::Request::try_from(request)?;
     *request.timeout_mut() = Some(limit);
     let response = client.execute(request).await.map_err(reqwest::Error::without_url)?;
-    let status = response.status();
-    Ok((status, response.bytes().await.map_err(reqwest::Error::without_url)?))
+    let mut head = http::Response::new(());
+    *head.status_mut() = response.status();
+    *head.headers_mut() = response.headers().clone();
+    let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
+    Ok(head.map(|()| body))
 }
 
 /// Converts the SDK's request for reqwest.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, RemedyKind};
 use crate::remedy::{Gate, Record, State};
 use crate::text::{counted, minute_utc};
 
@@ -35,8 +35,14 @@ fn act(records: &[Record], now: Timestamp) -> Finding {
             .with("act", record.plan.act())
             .with_some("at", record.acted_at)
             .since(record.since());
-        let cause =
-            "Another actor changed the sync at the same moment, or the vendor did not do what it answered";
+        let cause = match record.plan.kind {
+            RemedyKind::RecreateView => {
+                "The file declares other records than the view had; its definition before is kept in the remedy's record"
+            }
+            _ => {
+                "Another actor changed the sync at the same moment, or the vendor did not do what it answered"
+            }
+        };
         return about.unhealthy(Severity::Error, evidence, cause);
     }
     let mut newest: BTreeMap<_, &Record> = BTreeMap::new();

@@ -49,7 +49,10 @@ pub fn health(record: &Record, observed: &Observed, runtime: SignedDuration, now
             }
         }
         RemedyKind::RecreateView => match &observed.view {
-            Ok(seen) if seen.as_declared => Health::Healed("the view is as its file declares".to_owned()),
+            Ok(seen) if seen.as_declared => Health::Healed(
+                "the view is as its file declares; the next run of each sync that reads it is watched"
+                    .to_owned(),
+            ),
             _ => Health::Waiting,
         },
     };

@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod proof;
 mod score;
+mod view;
 mod widen;
 mod words;
 
@@ -30,7 +31,8 @@ pub use gates::{Failing, Gate, Ill, Verdict, World, cents, may};
 pub use health::{Health, adopted, harm, health};
 pub use limits::{Limits, gives_up, limits};
 pub use proof::{CopySeen, LastRun, Proof, Queue, look_after, looked, unshown};
-pub use score::{Recovery, Score, score};
+pub use score::{Recovery, SCORED, Score, score};
+pub use view::{is_watched, watched};
 pub use widen::{WIDE_FOR, put_back};
 pub use words::{Announcement, command};
 
@@ -259,7 +261,7 @@ pub struct Record {
     /// The proof before the act that it creates no duplicates, for a run that may create records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<Proof>>,
-    /// Whether the copy, with the effect of the act in it, was asked for duplicates.
+    /// Whether a later look for harm was done: in the copy, with the effect of the act in it, or at the first runs of `readers`.
     #[serde(default)]
     pub looked: bool,
     /// Messages that were sent again.
@@ -268,6 +270,9 @@ pub struct Record {
     /// The definition of a view before the act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
+    /// The syncs that read the view, by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<String>,
     /// The announcement that was not sent yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unannounced: Option<Announcement>,
@@ -298,6 +303,7 @@ impl Record {
             looked: false,
             moved: 0,
             replaced: None,
+            readers: Vec::new(),
             unannounced: None,
         }
     }

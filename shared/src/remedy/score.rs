@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Record, State};
 use crate::incident::{Episode, Incident};
 
+/// The span of the figures, unless a report has its own.
+pub const SCORED: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// Fewer incidents support no claim.
 const CLAIM_FROM: usize = 10;
 /// A scheduled start within this time after the act would have done the same.

@@ -20,7 +20,7 @@ use crate::incident::{
     decide, resend, unreported,
 };
 use crate::judge::Habits;
-use crate::metrics::Metric;
+use crate::metrics::{Figure, Metric};
 use crate::notice;
 use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::{Site, metrics};
@@ -230,19 +230,18 @@ impl<'a> Round<'a> {
     }
 
     /// Returns 1 if nothing failed so far, else 0, as a figure of this metric.
-    pub fn good_as(&self, metric: Metric) -> (Metric, usize) {
-        (metric, usize::from(self.report.failures.is_empty()))
+    pub fn good_as(&self, metric: Metric) -> Figure {
+        (metric, if self.report.failures.is_empty() { 1.0 } else { 0.0 })
     }
 
     /// Ends the round: logs its report and emits its metrics, with `figures` that the function adds.
-    pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
+    pub fn finish(mut self, figures: &[Figure]) -> Result<Report, Unfinished> {
         let open = self.live.values().filter(|incident| incident.state.is_open());
         self.report.open_incidents = open.count();
         self.report.conclude();
         let report = self.report;
         tracing::info!(summary = %report.summary, "round finished");
-        let figures: Vec<(Metric, usize)> =
-            report.metrics().into_iter().chain(figures.iter().copied()).collect();
+        let figures: Vec<Figure> = report.metrics().into_iter().chain(figures.iter().copied()).collect();
         metrics::emit(&report.pipeline, report.at, &figures);
         if report.failures.is_empty() { Ok(report) } else { Err(Unfinished(report.failures)) }
     }

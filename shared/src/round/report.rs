@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::SentNotice;
 use crate::finding::{Finding, Outcome};
-use crate::metrics::Metric;
+use crate::metrics::{Figure, Metric};
 
 /// The most findings listed of each outcome; further ones are only counted. This keeps an answer far below the 6 MB that Lambda
 /// allows, and memory independent of the number of syncs.
@@ -65,12 +65,12 @@ impl Report {
         }
     }
 
-    pub(super) fn metrics(&self) -> [(Metric, usize); 4] {
+    pub(super) fn metrics(&self) -> [Figure; 4] {
         [
-            (Metric::UnhealthyFindings, self.counts.unhealthy),
-            (Metric::UnjudgedFindings, self.counts.not_evaluated),
-            (Metric::OpenIncidents, self.open_incidents),
-            (Metric::Notices, self.notices.len()),
+            (Metric::UnhealthyFindings, self.counts.unhealthy as f64),
+            (Metric::UnjudgedFindings, self.counts.not_evaluated as f64),
+            (Metric::OpenIncidents, self.open_incidents as f64),
+            (Metric::Notices, self.notices.len() as f64),
         ]
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
-use crate::metrics::{Metric, line};
+use crate::metrics::{Figure, line};
 
 /// Whether standard output goes to CloudWatch: true in a deployed function, false in a lab.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
@@ -16,7 +16,7 @@ pub(super) fn begin() {
 
 /// Reports figures to CloudWatch, if enabled. `at` is their time (UTC).
 #[expect(clippy::print_stdout, reason = "CloudWatch ignores metrics in a line that the log wraps")]
-pub fn emit(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) {
+pub fn emit(pipeline: &str, at: Timestamp, figures: &[Figure]) {
     if WRITTEN.load(Ordering::Relaxed) {
         println!("{}", line(pipeline, at, figures));
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -56,11 +56,14 @@ pub(crate) async fn pass_on(
 async fn answer_of(request: reqwest::RequestBuilder) -> Result<Response, reqwest::Error> {
     let answer = request.send().await?;
     let status = answer.status();
-    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut headers = answer.headers().clone();
     let mut response = Response::new(Body::from(answer.bytes().await?));
     *response.status_mut() = status;
-    if let Some(kind) = kind {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    // The others describe this connection, or a body that the HTTP client has decoded.
+    for name in [header::CONTENT_TYPE, header::ETAG, HeaderName::from_static("x-amz-meta-made-at")] {
+        if let Some(value) = headers.remove(&name) {
+            response.headers_mut().insert(name, value);
+        }
     }
     Ok(response)
 }

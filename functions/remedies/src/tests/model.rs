@@ -455,6 +455,11 @@ impl Ports for Model {
         self.world.borrow().copy.clone()
     }
 
+    // It has no view.
+    async fn readers(&self, _: &IncidentKey) -> Vec<(String, Result<SyncObservation, String>)> {
+        Vec::new()
+    }
+
     async fn store(&self, record: &Record) -> Result<bool, String> {
         self.alive().await;
         let mut world = self.world.borrow_mut();

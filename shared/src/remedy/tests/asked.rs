@@ -195,6 +195,116 @@ fn view_is_recreated_only_if_its_file_is_safe_for_its_readers() {
     assert_eq!(of_view(|seen| (seen.found, seen.rows) = (None, None), 180, idle()), []);
 }
 
+/// The record of a view that was recreated an hour ago, and is healed.
+fn recreated() -> Record {
+    let drift = incident("definition-changed", "crm.s.v", None);
+    let observed = Observed { view: Ok(view()), ..observed() };
+    let Choice::Remedy(plan) = choose(&drift, &pipeline(), &observed, now()) else { panic!() };
+    Record {
+        acted_at: Some(now() - minutes(60)),
+        state: State::Healed,
+        readers: view().readers,
+        ..Record::begin(*plan, 1, now() - minutes(90))
+    }
+}
+
+#[test]
+fn first_run_with_a_recreated_view_may_move_triple_the_usual() {
+    use RunStatus::{Completed, Failed, Skipped, Working};
+    let moving = |id, status, ago, processed| {
+        let counts = Counts { processed, ..Counts::default() };
+        Run { counts, ..run(id, status, ago) }
+    };
+    // The act was an hour ago.
+    let before = || vec![moving(5, Completed, 300, Some(100)), moving(7, Completed, 90, Some(40))];
+    type Judged = Option<Result<(), &'static str>>;
+    let table: [(Vec<Run>, Judged); 9] = [
+        (vec![], None),
+        (vec![moving(8, Completed, 30, Some(300))], Some(Ok(()))),
+        (vec![moving(8, Completed, 30, Some(301))], Some(Err("run 8"))),
+        // Working and failed runs count, too.
+        (vec![moving(8, Working, 5, Some(300))], None),
+        (vec![moving(8, Working, 5, Some(301))], Some(Err("run 8"))),
+        (vec![moving(9, Completed, 5, Some(20)), moving(8, Failed, 30, Some(301))], Some(Err("run 8"))),
+        (vec![moving(8, Failed, 30, None)], None),
+        (vec![moving(8, Skipped, 30, None)], None),
+        // Only the first one is judged.
+        (vec![moving(9, Completed, 5, Some(9_000)), moving(8, Completed, 30, Some(20))], Some(Ok(()))),
+    ];
+    let judge = |runs: Vec<Run>| {
+        let reader = vec![("update".to_owned(), Ok(seen(runs)))];
+        let judged = watched(&recreated(), &reader)?;
+        assert!(judged.looked && judged.version == 2);
+        Some(judged.harm.map_or(Ok(()), Err))
+    };
+    for (after, expected) in table {
+        let judged = judge([after.clone(), before()].concat());
+        match expected {
+            Some(Err(run)) => {
+                let harm = judged.unwrap().unwrap_err();
+                let text = "of update, the first with the recreated view, moved 301 records, more than 3 times the usual 100";
+                assert_eq!(harm, format!("{run} {text}"));
+            }
+            expected => assert_eq!(judged, expected.map(|_| Ok(())), "{after:?}"),
+        }
+    }
+    // Without a usual amount, nothing is judged.
+    let first = || moving(8, Completed, 30, Some(9_000));
+    for unknown in [vec![], vec![moving(7, Completed, 90, Some(0))], vec![moving(7, Completed, 90, None)]] {
+        assert_eq!(judge([vec![first()], unknown].concat()), None);
+    }
+    // Each reader must be known, unless one shows harm.
+    let two = Record { readers: vec!["create".to_owned(), "update".to_owned()], ..recreated() };
+    let update = |processed| {
+        let runs = [vec![moving(8, Completed, 30, Some(processed))], before()].concat();
+        vec![("update".to_owned(), Ok(seen(runs))), ("create".to_owned(), Err("503".to_owned()))]
+    };
+    assert_eq!(watched(&two, &update(20)), None);
+    assert!(watched(&two, &update(301)).unwrap().harm.is_some());
+    assert_eq!(watched(&recreated(), &[]), None);
+}
+
+#[test]
+fn recreated_view_is_watched_and_its_harm_opens_the_breaker() {
+    let at = |hours| now() - minutes(60) + SignedDuration::from_hours(hours);
+    assert!(is_watched(&recreated(), at(47)));
+    assert!(is_watched(&Record { state: State::Failed, ..recreated() }, at(1)));
+    let harmful = Record { looked: true, harm: Some("run 8".to_owned()), ..recreated() };
+    let not_watched = [
+        Record { state: State::Verifying, ..recreated() },
+        Record { readers: Vec::new(), ..recreated() },
+        Record { looked: true, ..recreated() },
+        Record { acted_at: None, ..recreated() },
+        harmful.clone(),
+        Record {
+            state: State::Healed,
+            ..record_of(&incident("run-failed", "update", Some("request-timeout")))
+        },
+    ];
+    for record in not_watched {
+        assert!(!is_watched(&record, at(1)), "{record:?}");
+    }
+    assert!(!is_watched(&recreated(), at(48)));
+
+    let again = Record { id: "again".to_owned(), acted_at: None, ..recreated() };
+    let closed = |records: &[Record]| {
+        let observed = Observed { view: Ok(view()), ..Observed::nothing(at(12), "not read") };
+        let world = World {
+            pipeline: &pipeline(),
+            stops: Ok(&[]),
+            incident: None,
+            silenced_by: None,
+            observed: &observed,
+            records,
+            ill: Ill { ill: 0, declared: 4 },
+            has_turn: true,
+        };
+        may(&again, &world, at(12)).failing.iter().any(|failing| failing.gate == Gate::Breaker)
+    };
+    assert!(closed(&[harmful]));
+    assert!(!closed(&[recreated()]));
+}
+
 #[test]
 fn view_needs_two_people_and_its_change_voids_their_approval() {
     let drift = incident("definition-changed", "crm.s.v", None);

@@ -41,7 +41,7 @@ struct Rules {
     /// Where SNS and SES are.
     mailers: String,
     http: reqwest::Client,
-    allowed: Calls,
+    allowed: Mutex<Calls>,
     used: Mutex<Calls>,
     refused: Mutex<Calls>,
 }
@@ -68,7 +68,7 @@ impl Gate {
             upstream: upstream.to_owned(),
             mailers: mailers.to_owned(),
             http: syncwatch::http::client()?,
-            allowed,
+            allowed: Mutex::new(allowed),
             used: Mutex::default(),
             refused: Mutex::default(),
         });
@@ -81,6 +81,17 @@ impl Gate {
     /// The AWS endpoint for this function.
     pub(super) fn url_for(&self, function: &str) -> String {
         format!("{}/{function}", self.url)
+    }
+
+    /// Takes an action from the role of a function, or gives it back, as a changed policy does.
+    pub(super) fn permit(&self, function: &str, call: Call, permitted: bool) {
+        let mut allowed = self.state.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = allowed.entry(function.to_owned()).or_default();
+        if permitted {
+            calls.insert(call)
+        } else {
+            calls.remove(&call)
+        };
     }
 
     /// The permitted calls of each function so far.
@@ -113,8 +124,11 @@ async fn judge(
     let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
     let calls =
         of_bucket(&method, rest, &headers).map_or_else(|| calls(rest, &headers, &body), |call| vec![call]);
-    let allowed = rules.allowed.get(function);
-    let refused = calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)));
+    let refused = {
+        let allowed = rules.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = allowed.get(function);
+        calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)))
+    };
     if let Some(call) = refused {
         remember(&rules.refused, function, [call.clone()]);
         return denied(function, call);

@@ -54,7 +54,7 @@ pub struct DeploymentOptions {
     pub pipeline: Option<PathBuf>,
 }
 
-/// Whether a deployment creates the schedules of the table.
+/// Whether a deployment creates the schedules of the table, and subscribes its functions to topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Schedules {
     /// As declared in the table: expression, zone and input.
@@ -150,6 +150,12 @@ impl Deployment {
             ResourceKind::Identity => !options.senders.is_empty(),
             _ => options.secrets.contains_key(id),
         };
+        // A function that runs in the test's process has its role, too.
+        let mut rights = table.clone();
+        for (name, function) in FunctionsTable::read(&FunctionsTable::default_path())?.functions {
+            rights.functions.entry(name).or_insert(function);
+        }
+        let rights = rights.with_optional(chosen);
         let table = &table.with_optional(chosen);
         let config = &ministack.sdk_config()?;
         let sns = options.sns.as_deref().unwrap_or(ministack.endpoint());
@@ -158,7 +164,7 @@ impl Deployment {
             overrides: options.overrides.clone(),
             pipeline: options.pipeline.clone(),
             endpoint: ministack.endpoint().to_owned(),
-            gate: Gate::start(table, ministack.endpoint(), sns).await?,
+            gate: Gate::start(&rights, ministack.endpoint(), sns).await?,
             topics: BTreeMap::new(),
             queues: BTreeMap::new(),
             urls: BTreeMap::new(),
@@ -200,12 +206,17 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// Creates the schedules of the table: expression, zone and input.
+    /// Creates the schedules of the table: expression, zone and input; and subscribes functions to their topics.
     ///
     /// # Errors
     /// If ministack refuses one, for example because it exists.
     pub async fn schedule_as_declared(&self) -> Result<()> {
         for (name, function) in &self.table.functions {
+            if let Some(topic) = &function.subscribes {
+                let request = self.sns.subscribe().topic_arn(self.topic_arn(topic)?).protocol("lambda");
+                let subscribed = request.endpoint(function_arn(name)).send().await;
+                subscribed.with_context(|| format!("subscribing {name} to {topic}"))?;
+            }
             if let Some(schedule) = &function.schedule {
                 self.create_schedule(name, name, &schedule.expression, schedule)
                     .await
@@ -233,7 +244,12 @@ impl Deployment {
             ResourceSpec::Topic(topic) => {
                 // As Terraform tags it. The lab has no mail subscribers; those subscribed by hand are extra.
                 let queues = self.table.queues().filter(|(_, queue)| queue.subscribes.as_ref() == Some(id));
-                let needed = format!("sqs={}", queues.count());
+                let functions = self.table.functions.values();
+                let functions = functions.filter(|function| function.subscribes.as_ref() == Some(id)).count();
+                let needed = match options.schedules {
+                    Schedules::AsDeclared => format!("lambda={functions} sqs={}", queues.count()),
+                    Schedules::None => format!("sqs={}", queues.count()),
+                };
                 let tag = Tag::builder().key("expected-subscribers").value(needed).build()?;
                 let arn = self.sns.create_topic().name(&topic.name).tags(tag).send().await?.topic_arn;
                 self.topics.insert(id.clone(), arn.context("SNS answered without the topic's ARN")?);
@@ -684,6 +700,23 @@ impl Deployment {
             None if answer.to_string().contains("ResourceNotFoundException") => Ok(Vec::new()),
             None => Err(anyhow!("CloudWatch Logs answered {answer}")),
         }
+    }
+
+    /// Takes an action on a resource from the role of a function, or gives it back, as a changed policy does. It holds for deployed
+    /// functions, and for those at [`Deployment::gate_of`].
+    ///
+    /// # Errors
+    /// If the resource is not deployed.
+    pub fn permit(&self, function: &str, action: &str, resource: &ResourceId, permitted: bool) -> Result<()> {
+        let resource = self.table.resource_name(resource)?.to_owned();
+        self.gate.permit(function, Call { action: action.to_owned(), resource }, permitted);
+        Ok(())
+    }
+
+    /// The AWS endpoint of a function, which enforces its role.
+    #[must_use]
+    pub fn gate_of(&self, function: &str) -> String {
+        self.gate.url_for(function)
     }
 
     /// The calls that each function made so far with the permission of its role.

@@ -35,6 +35,9 @@ pub struct FunctionSpec {
     /// The EventBridge Scheduler schedule; `None` for a function with another trigger.
     #[serde(default)]
     pub schedule: Option<ScheduleSpec>,
+    /// The topic whose messages fire it too, one event each.
+    #[serde(default)]
+    pub subscribes: Option<ResourceId>,
     /// The Function URL that fires it, if any.
     #[serde(default)]
     pub url: Option<UrlSpec>,
@@ -451,10 +454,8 @@ impl FunctionsTable {
             (Some(_), None) => bail!("dead_letter needs max_receives"),
             (None, Some(_)) => bail!("max_receives needs dead_letter"),
         }
+        self.check_topic(queue.subscribes.as_ref())?;
         match &queue.subscribes {
-            Some(topic) if !matches!(self.resources.get(topic), Some(ResourceSpec::Topic(_))) => {
-                bail!("subscribes points at {topic}, which is not a topic of `resources`");
-            }
             Some(_) if queue.dead_letter.is_none() => {
                 bail!("subscribes needs dead_letter, for messages that the queue does not accept");
             }
@@ -463,7 +464,20 @@ impl FunctionsTable {
         }
     }
 
+    fn check_topic(&self, subscribed: Option<&ResourceId>) -> Result<()> {
+        match subscribed {
+            Some(topic) if !matches!(self.resources.get(topic), Some(ResourceSpec::Topic(_))) => {
+                bail!("subscribes points at {topic}, which is not a topic of `resources`")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_trigger(&self, function: &FunctionSpec) -> Result<()> {
+        self.check_topic(function.subscribes.as_ref())?;
+        if function.subscribes.is_some() && function.schedule.is_none() {
+            bail!("subscribes needs schedule, which limits the age of events and their retries");
+        }
         let triggers: Vec<&str> = [
             function.schedule.as_ref().map(|_| "schedule"),
             function.url.as_ref().map(|_| "url"),
@@ -763,6 +777,8 @@ mod tests {
             (format!("{queue}/subscribes"), json!("queue:notices"), "not a topic"),
             (format!("{queue}/retention_s"), json!(1_209_601), "retention_s"),
             ("/resources/queue:notices-dead/filter_policy".to_owned(), json!({}), "filter_policy needs"),
+            ("/functions/status-page/subscribes".to_owned(), json!("queue:notices"), "not a topic"),
+            ("/functions/status-page/schedule".to_owned(), Value::Null, "needs schedule"),
             (format!("{worker}/queue/source"), json!("queue:other"), "not a queue"),
             (format!("{worker}/queue/batch_size"), json!(11), "batching_window_s"),
             (format!("{worker}/queue/max_concurrency"), json!(1), "from 2"),

@@ -20,12 +20,13 @@ while True:
     with urllib.request.urlopen(api + "next") as response:
         event, request = json.load(response), response.headers["Lambda-Runtime-Aws-Request-Id"]
     print("fired with", json.dumps(event), flush=True)
-    if event["task"] == "publish":
+    task = event.get("task")
+    if task == "publish":
         query = {"Action": "Publish", "TopicArn": os.environ["SYNCWATCH_TOPIC_ARN"], "Message": "a notice"}
         urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/", urllib.parse.urlencode(query).encode())
     answer = {"pid": os.getpid(), "env": dict(os.environ), "pipeline": open(os.environ["SYNCWATCH_PIPELINE"]).read(),
               "at_root": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"]}
-    outcome = "error" if event["task"] == "fail" else "response"
+    outcome = "error" if task == "fail" else "response"
     if outcome == "error":
         answer = {"errorType": "Sample", "errorMessage": "as asked"}
     urllib.request.urlopen(urllib.request.Request(api + request + "/" + outcome, json.dumps(answer).encode()))
@@ -162,6 +163,31 @@ async fn function_runs_with_its_settings_and_ends_with_the_lab() {
     while Path::new(&function).exists() {
         assert!(started.elapsed() < Duration::from_secs(5), "the function outlived the lab");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notice_fires_the_function_that_subscribes_to_its_topic() {
+    let zips = tempfile::tempdir().unwrap();
+    let names = ["schedule-verification", "status-page"];
+    for name in names {
+        let zip = zips.path().join(name).join("bootstrap.zip");
+        write_zip(&zip, &[("bootstrap", SCRIPT), ("pipeline.toml", "name = \"lab\"")]);
+    }
+    let ministack = Ministack::start().await.unwrap();
+    let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
+    table.functions.retain(|name, _| names.contains(&name.as_str()));
+    let with_schedules = DeploymentOptions { schedules: Schedules::AsDeclared, ..options(zips.path()) };
+    let deployment = Deployment::apply(&ministack, &table, &with_schedules).await.unwrap();
+    deployment.invoke("schedule-verification", &json!({ "task": "publish" })).await.unwrap();
+    let started = Instant::now();
+    loop {
+        let log = deployment.function_log("status-page").await.unwrap().join("\n");
+        if log.contains(r#""EventSource": "aws:sns""#) && log.contains(r#""Message": "a notice""#) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{log} {}", ministack.log_tail(4_000));
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
