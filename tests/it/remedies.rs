@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use syncwatch::aws::incidents::{Expected, WriteOutcome};
 use syncwatch::baseline::What;
 use syncwatch::observe::definition::read_declared_views;
-use syncwatch::pipeline::RemedyKind;
-use syncwatch::remedy::{Gate, Record, State, Stop};
+use syncwatch::pipeline::{DeclaredView, RemedyKind};
+use syncwatch::remedy::{Gate, Plan, Record, State, Stop, Target};
 use syncwatch::runtime::env;
 use syncwatch::sql::Statement;
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, TOKEN, World, Write};
@@ -480,6 +480,42 @@ async fn changed_view_gets_its_files_definition_if_two_people_approve() {
     assert_eq!(records(&engines).await, [(RemedyKind::RecreateView, State::Healed)]);
     let (stored, _) = engines.store().remedies("properties").await.unwrap();
     assert!(stored[0].replaced.as_ref().unwrap().contains("upper"), "the definition before is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_run_with_a_recreated_view_is_judged_by_census_alone() {
+    // The source of both syncs in the lab's Census.
+    const READ: &str = "crm.sfdc_dbx.properties";
+    let mut engines = with_drifted_view("p.status,", "UPPER(p.status) AS status,").await;
+    engines.pipeline.declared_views.insert(READ.to_owned(), DeclaredView::default());
+    let drift = opened(&format!("properties/definition-changed/{READ}"), engines.now());
+    let plan = Plan {
+        kind: RemedyKind::RecreateView,
+        target: Target::View { name: READ.to_owned(), found: String::new() },
+        incident: drift.key,
+        opened_at: drift.opened_at,
+        why: String::new(),
+        effect: String::new(),
+        cost: String::new(),
+        undo: String::new(),
+        approvals: 2,
+    };
+    let readers = vec!["properties-create".to_owned(), "properties-update".to_owned()];
+    let acted_at = Some(engines.now());
+    let begun = Record::begin(plan, 1, engines.now());
+    let record = Record { state: State::Healed, acted_at, readers, ..begun };
+    assert!(engines.store().put_remedy("properties", &record, engines.now()).await.unwrap());
+    let statements = || engines.stage.warehouse.as_ref().unwrap().databricks.statements().len();
+    let before = statements();
+    let judged = async || {
+        heal(&engines).await;
+        let stored = engines.store().remedies("properties").await.unwrap().0.remove(0);
+        (stored.looked, stored.harm)
+    };
+    assert_eq!(judged().await, (false, None), "no run yet");
+    engines.pass(50);
+    assert_eq!(judged().await, (true, None));
+    assert_eq!(statements(), before, "the warehouse is not asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
