@@ -268,7 +268,7 @@ async fn audit_is_kept_once_and_the_next_is_compared() {
     let drill = ["audit", "--drill", "quiet-create", "--by", "Ada", "--tried", "sync-paused"];
     assert_eq!(run(&drill, now).await.unwrap().json["tried"], json!(["sync-paused"]));
     let keep = ["audit", "--keep", "--by", "Ada"];
-    let kept = run(&keep, now).await.unwrap();
+    let kept = run(&keep, now + SignedDuration::from_hours(1)).await.unwrap();
     assert_eq!(row(&kept.json, "drills of the quarter")["evidence"], "1 drill: Ada 1");
     assert!(kept.text.contains("Kept by Ada") && kept.json["before"].is_null(), "{}", kept.text);
     for again in [&keep[..], &["audit", "--keep", "--by", "Bob", "--quarter", "2026-Q3"]] {

@@ -316,6 +316,6 @@ mod tests {
         for absent in ["<script", "\" onload=\"", "http://", "https://", "url(", " style=", "src="] {
             assert!(!html.contains(absent), "{absent}: {html}");
         }
-        assert_eq!(html.matches("&lt;script&gt;").count(), 6, "{html}");
+        assert_eq!(html.matches("&lt;script&gt;").count(), 7, "{html}");
     }
 }
