@@ -89,7 +89,7 @@ async fn zip_notifies_once_per_fault_and_once_per_recovery() {
         .filter(|line| line.get("_aws").is_some())
         .collect();
     assert_eq!(metrics.len(), 1, "one line of metrics for a round: {log:#?}");
-    assert_eq!((&metrics[0]["Rounds"], &metrics[0]["Pipeline"]), (&json!(1), &json!("properties")));
+    assert_eq!((&metrics[0]["Rounds"], &metrics[0]["Pipeline"]), (&json!(1.0), &json!("properties")));
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     assert_eq!(run().await, ["opened properties/sync-paused/properties-create"]);
     assert_eq!(run().await, [""; 0]);

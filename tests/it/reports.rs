@@ -7,6 +7,7 @@ use reports::App;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::data_checks::object_name;
+use syncwatch::http::client;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
 use syncwatch::sql::{Dialect, Statement};
@@ -198,7 +199,8 @@ async fn month_is_printed_and_written_as_a_page() {
     assert!(notice.message["figures"].to_string().contains(records), "{:?}", notice.message);
     let command = Command::parse(&["page", "--month", "2026-11"]).unwrap();
     let link = operator.carry_out(&command, &mut |_| {}).await.unwrap();
-    let page = reqwest::get(link.json["url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
+    let page =
+        client().unwrap().get(link.json["url"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
     assert!(page.contains(records) && page.matches("<svg").count() == 3, "{page}");
     let unended = json!({ "task": "monthly", "month": "2026-12" });
     let refused = run(&stage, unended, monday, databricks).await.unwrap_err();

@@ -31,7 +31,7 @@ RELAY = ROOT / "functions/alert-relay"
 # The snapshots of a mail and of a chat message: the text of the test that wrote them follows the second line `---`.
 MAIL = RELAY / "src/mail/snapshots/alert_relay__mail__tests__page_is_text_and_html.snap"
 CHAT = RELAY / "src/slack/snapshots/alert_relay__slack__tests__open_problem_has_impact_owner_steps_and_figures.snap"
-CHAT_STYLE = """body { margin: 0; padding: 14px 18px; width: 640px; font: 15px/1.46 Lato, 'DejaVu Sans', sans-serif; color: #1d1c1d }
+CHAT_STYLE = """body { margin: 0; padding: 14px 18px; width: 640px; font: 15px/1.46 'Noto Sans', sans-serif; color: #1d1c1d }
 .bar { border-left: 4px solid #e01e5a; padding-left: 12px; margin-top: 8px } p { margin: 6px 0; overflow-wrap: anywhere }
 code { font-size: 12px; color: #c01343; background: #f6f6f6; border: 1px solid #ddd; border-radius: 3px; padding: 1px 3px }
 a { color: #1264a3; text-decoration: none } .fields { display: grid; grid-template-columns: 1fr 1fr; gap: 0 12px }

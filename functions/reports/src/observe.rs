@@ -29,7 +29,7 @@ pub(crate) async fn history(site: &Site, last: Date) -> Result<Result<History, S
     Ok(of_days(site, &warehouse, Asker::new(&warehouse, WAREHOUSE_LIMIT), last).await)
 }
 
-/// What a monthly report rests on, beside the stored incidents.
+/// The inputs of a monthly report, beside the stored incidents.
 pub(crate) struct MonthReads {
     pub history: Result<History, String>,
     pub objects: Result<Vec<ObjectDay>, String>,

@@ -43,7 +43,7 @@ impl Pipeline {
     }
 }
 
-/// What a name of the example is replaced with.
+/// The replacement of a name of the example.
 enum Found {
     /// It is no name of the example.
     Other,

@@ -251,9 +251,10 @@ fn budgets(
         let samples = || inputs.stored.lags.iter().filter(|sample| (from..until).contains(&sample.at));
         let beyond: Vec<_> = samples().filter(|sample| sample.lag > limit).collect();
         let minutes: i64 = beyond.iter().map(|sample| (sample.lag - limit).as_mins()).sum();
-        let text = match samples().count() {
-            0 => "unknown: no lag measured".to_owned(),
-            all => format!(
+        let text = match (samples().count(), beyond.len()) {
+            (0, _) => "unknown: no lag measured".to_owned(),
+            (all, 0) => format!("0 of {} beyond the limit", counted(all, "measurement")),
+            (all, _) => format!(
                 "{} of {} beyond the limit, by {minutes} minutes together",
                 beyond.len(),
                 counted(all, "measurement")

@@ -118,6 +118,7 @@ fn plot(lines: &[Line], month: Month) -> Result<String, Box<dyn std::error::Erro
         chart
             .configure_mesh()
             .disable_x_mesh()
+            .max_light_lines(0)
             .x_labels(10)
             .x_label_formatter(&|day| format!("{day:.0}"))
             .y_label_formatter(&|value| format!("{value:.1}"))
