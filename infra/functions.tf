@@ -36,10 +36,11 @@ locals {
     for name, function in local.functions : name => concat(
       [
         for resource in sort(distinct(function.permissions[*].resource)) : {
-          Sid      = join("", [for word in split("-", replace(resource, ":", "-")) : title(word)])
-          Effect   = "Allow"
-          Action   = sort([for permission in function.permissions : permission.action if permission.resource == resource])
-          Resource = local.arns[resource]
+          Sid    = join("", [for word in split("-", replace(resource, ":", "-")) : title(word)])
+          Effect = "Allow"
+          Action = sort([for permission in function.permissions : permission.action if permission.resource == resource])
+          # Only these files of a bucket, if the table names some.
+          Resource = replace(local.arns[resource], "/\\*$/", try(one(distinct([for permission in function.permissions : permission.files if permission.resource == resource])), "*"))
         }
       ],
       # A function that may query a table may query its indexes, which are separate resources.

@@ -125,13 +125,14 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 }
 
-run "only_status_page_reads_and_writes_the_files_of_the_page" {
+run "only_status_page_writes_the_page_and_reports_its_reports" {
   assert {
     condition = jsonencode(sort(flatten([for name, function in module.function : [for statement in function.made.policy.Statement : [for action in flatten([statement.Action]) : "${name} ${action} ${statement.Resource}" if startswith(action, "s3:")]]]))) == jsonencode([
+      "reports s3:PutObject arn:aws:s3:::syncwatch-pages-123456789012/properties/reports/*",
       "status-page s3:GetObject arn:aws:s3:::syncwatch-pages-123456789012/properties/*",
       "status-page s3:PutObject arn:aws:s3:::syncwatch-pages-123456789012/properties/*",
     ])
-    error_message = "status-page cannot store the page, or another function can, or it may do more."
+    error_message = "status-page cannot store the page or reports a report, or another function can, or one may do more."
   }
 }
 
@@ -190,7 +191,7 @@ run "cloudfront_alone_reads_the_files_of_the_page" {
   assert {
     condition = jsonencode([for statement in jsondecode(aws_s3_bucket_policy.pages["bucket:pages"].policy).Statement : [statement.Action, statement.Principal, statement.Resource, statement.Condition] if statement.Effect == "Allow"]) == jsonencode([[
       ["s3:GetObject"], { Service = "cloudfront.amazonaws.com" },
-      [for file in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom"] : "arn:aws:s3:::syncwatch-pages-123456789012/*/${file}"],
+      [for file in ["index.html", "live.html", "status.json", "badge.svg", "incidents.atom", "reports/*.html"] : "arn:aws:s3:::syncwatch-pages-123456789012/*/${file}"],
       { StringEquals = { "AWS:SourceArn" = aws_cloudfront_distribution.pages[0].arn } },
     ]])
     error_message = "Another reader than this distribution, or another file than those of the page."

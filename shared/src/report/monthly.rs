@@ -423,10 +423,15 @@ impl MonthAlerts {
             || "no time to detect".to_owned(),
             |mean| format!("{} to detect on average", words(jiff::SignedDuration::from_secs(mean))),
         );
+        let open = healed_by_itself + healed_by_remedy + ended_by_person + open_at_end;
+        let alerts = if open == self.alerts {
+            counted(self.alerts, "alert")
+        } else {
+            format!("{}, and of {} that were open", counted(self.alerts, "new alert"), grouped(open as u64))
+        };
         format!(
-            "{}: healed without people {} ({healed_by_remedy} by a remedy), {ended_by_person} ended after an act of a person, \
+            "{alerts}: healed without people {} ({healed_by_remedy} by a remedy), {ended_by_person} ended after an act of a person, \
              {open_at_end} open at the end; {detection}",
-            counted(self.alerts, "alert"),
             healed_by_itself + healed_by_remedy
         )
     }

@@ -7,7 +7,6 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use plotters::prelude::{
     ChartBuilder, Circle, Color as _, IntoDrawingArea as _, LineSeries, RGBColor, SVGBackend,
-    SeriesLabelPosition, WHITE,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -19,7 +18,7 @@ const STYLE: &str = include_str!("monthly.css");
 const PAGE: &str = include_str!("monthly.html");
 /// Width and height of a plot, in pixels.
 const SIZE: (u32, u32) = (680, 220);
-/// Colors that people with color blindness can tell apart (Okabe and Ito).
+/// Colors that people with color blindness can tell apart (Okabe and Ito); `monthly.css` has them for the legend, in this order.
 const COLORS: [RGBColor; 4] =
     [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
 
@@ -65,7 +64,8 @@ fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Pa
     let mut figures = Vec::new();
     for (title, lines) in plots.iter().filter(|(_, lines)| lines.iter().any(|(_, days)| !days.is_empty())) {
         let svg = plot(lines, month).map_err(|error| PageError(error.to_string()))?;
-        figures.push(json!({ "title": title, "svg": svg }));
+        let names: Vec<_> = lines.iter().map(|(name, _)| name).collect();
+        figures.push(json!({ "title": title, "svg": svg, "names": names }));
     }
     let cells: Vec<_> = monthly.syncs.iter().map(SyncWeek::cells).collect();
     let objects = monthly.objects.iter().map(|object| json!([object.object, object.in_words()]));
@@ -123,20 +123,15 @@ fn plot(lines: &[Line], month: Month) -> Result<String, Box<dyn std::error::Erro
             .x_label_formatter(&|day| format!("{day:.0}"))
             .y_label_formatter(&|value| format!("{value:.1}"))
             .draw()?;
-        for ((name, days), color) in lines.iter().zip(COLORS.iter().cycle()) {
+        for ((_, days), color) in lines.iter().zip(COLORS.iter().cycle()) {
             let points: Vec<(f64, f64)> =
                 days.iter().map(|(day, value)| (f64::from(day.day()), *value)).collect();
             for part in points.chunk_by(|(a, _), (b, _)| b - a < 1.5) {
                 chart.draw_series(LineSeries::new(part.iter().copied(), color.stroke_width(2)))?;
             }
             let dots = points.iter().map(|point| Circle::new(*point, 2, color.filled()));
-            chart.draw_series(dots)?.label(name.as_str()).legend(|at| Circle::new(at, 4, color.filled()));
+            chart.draw_series(dots)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerLeft)
-            .background_style(WHITE.mix(0.8))
-            .draw()?;
         area.present()?;
     }
     Ok(svg)

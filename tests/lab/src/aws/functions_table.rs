@@ -124,6 +124,9 @@ pub struct Permission {
     /// The IAM action, such as `sns:Publish`.
     pub action: String,
     pub resource: ResourceId,
+    /// Only these files of a bucket, below the folder of the pipeline; Terraform limits the role to them.
+    #[serde(rename = "files", default)]
+    _files: Option<IgnoredAny>,
 }
 
 /// The source of a setting's value.
