@@ -81,7 +81,7 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
     condition = alltrue([for name, function in local.table.functions :
       toset(flatten([for statement in module.function[name].made.policy.Statement : [for action in statement.Action : "${action} ${statement.Resource}"]])) ==
       toset(concat(
-        [for permission in function.permissions : "${permission.action} ${local.arns[permission.resource]}"],
+        [for permission in function.permissions : "${permission.action} ${replace(local.arns[permission.resource], "/\\*$/", try(permission.files, "*"))}"],
         [for index in ["by-state", "by-pending"] : "dynamodb:Query arn:aws:dynamodb:us-west-2:123456789012:table/syncwatch-incidents/index/${index}" if contains([for permission in function.permissions : "${permission.action} ${permission.resource}"], "dynamodb:Query table:incidents")],
         [for action in ["logs:CreateLogStream", "logs:PutLogEvents"] : "${action} arn:aws:logs:us-west-2:123456789012:log-group:/aws/lambda/syncwatch-${name}:*"],
         try(function.schedule.retries, 0) > 0 ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
