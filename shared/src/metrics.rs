@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn figure_that_is_no_number_is_left_out_of_the_line() {
+    fn infinite_figure_is_left_out_of_the_line() {
         let at = Timestamp::UNIX_EPOCH;
         let figures = [(Metric::Coverage, f64::NAN), (Metric::Lag, 90.0), (Metric::Queue, f64::INFINITY)];
         let read: Value = serde_json::from_str(&line("p", at, &figures)).unwrap();

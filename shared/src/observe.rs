@@ -17,6 +17,8 @@ use crate::judge::run_to_sample;
 use crate::observation::{RunHistory, Samples, Unread};
 use crate::pipeline::Sync;
 
+/// Syncs that are read at the same time.
+const AT_ONCE: usize = 8;
 /// The number of rejected records to sample for the cause.
 const SAMPLES: u32 = 20;
 

@@ -21,17 +21,16 @@ impl App {
     pub(crate) async fn digest(&self, now: Timestamp) -> anyhow::Result<Answer> {
         let (pipeline, store) = (&self.0.pipeline, self.0.incidents());
         let week = Week::last(now, &pipeline.time_zone);
-        let (sent, digest) = self
-            .once(&format!("digest/{week}"), now, async || {
-                let history = observe::history(&self.0, week.sunday()).await?;
-                let stored = store.of_scoreboard(&pipeline.name).await?;
-                let digest = Digest::of(&Inputs { stored, history }, pipeline, week, now);
-                self.0.topic().publish(&render_digest(&digest, pipeline)).await?;
-                Ok(digest)
-            })
-            .await?
-            .map_or((false, None), |digest| (true, Some(digest)));
-        Ok(Answer { report: format!("digest/{week}"), sent, digest, monthly: None })
+        let report = format!("digest/{week}");
+        let digest = self.once(&report, now, async || {
+            let history = observe::history(&self.0, week.sunday()).await?;
+            let stored = store.of_scoreboard(&pipeline.name).await?;
+            let digest = Digest::of(&Inputs { stored, history }, pipeline, week, now);
+            self.0.topic().publish(&render_digest(&digest, pipeline)).await?;
+            Ok(digest)
+        });
+        let digest = digest.await?;
+        Ok(Answer { report, sent: digest.is_some(), digest, monthly: None })
     }
 
     /// Sends the report of the last month from the first Monday after it on.

@@ -4,7 +4,7 @@ use jiff::civil::time;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Area, Row, Seen, Span, State, action, days_of, owner, unknown};
-use crate::days::{day_of, days_before};
+use crate::days::day_of;
 use crate::finding::Check;
 use crate::pipeline::{Pipeline, Sync};
 use crate::schedule::{Rule, Schedule};
@@ -68,7 +68,7 @@ fn of_sync(seen: &Seen, pipeline: &Pipeline, sync: &Sync, span: Span, slots: &[T
         (Err(why), _) | (_, Err(why)) => return Row::unread(Area::Schedules, subject, why),
     };
     let zone = &pipeline.time_zone;
-    let days = days_of(history, span.quarter.first(), days_before(day_of(span.until, zone), 0));
+    let days = days_of(history, span.quarter.first(), day_of(span.until, zone));
     let runs = runs.of(&sync.key);
     let runs: Vec<_> = runs.into_iter().filter(|(at, _)| (span.from..span.until).contains(at)).collect();
     if days < FEWEST_DAYS {

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
+use super::AT_ONCE;
 use super::history::{history, object_days};
 use crate::aws::incidents::IncidentStore;
 use crate::census::Client;
@@ -14,9 +15,6 @@ use crate::page::{HISTORY_DAYS, Inputs, Live, Recorded};
 use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::warehouse::Asker;
 use crate::sql::{Dialect, Statement};
-
-/// Syncs that are read at the same time.
-const AT_ONCE: usize = 8;
 
 /// Reads the figures of the audit log.
 ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
+use super::AT_ONCE;
 use super::definition::relations;
 use crate::advise::{AdviceList, Definition, Read, Selects, Source, Target, View, advise, input};
 use crate::baseline::Part;
@@ -16,8 +17,6 @@ use crate::runtime::warehouse::Asker;
 use crate::sql::Dialect;
 use crate::warehouse::Warehouse;
 
-/// Syncs that are read at the same time.
-const AT_ONCE: usize = 8;
 /// The runs that are read of each sync: the most that Census returns on a page.
 const RUNS: u32 = 100;
 /// Census does not send it, and its queries in the history of the warehouse (`system.query.history`) have no documented mark.

@@ -45,7 +45,7 @@ impl Pipeline {
 
 /// The replacement of a name of the example.
 enum Found {
-    /// It is no name of the example.
+    /// The example has no such name.
     Other,
     Kept,
     By(String),

@@ -15,6 +15,8 @@ use super::{Month, Monthly, SyncWeek};
 use crate::history::{DataDay, History, SyncDay};
 
 const STYLE: &str = include_str!("monthly.css");
+/// The beginning of a page with its `title`, which its template includes.
+const HEAD: &str = include_str!("head.html");
 const PAGE: &str = include_str!("monthly.html");
 /// Width and height of a plot, in pixels.
 const SIZE: (u32, u32) = (680, 220);
@@ -70,6 +72,7 @@ fn page(monthly: &Monthly, history: &History, month: Month) -> Result<String, Pa
     let cells: Vec<_> = monthly.syncs.iter().map(SyncWeek::cells).collect();
     let objects = monthly.objects.iter().map(|object| json!([object.object, object.in_words()]));
     let values = json!({
+        "title": format!("{}, {}", monthly.pipeline, monthly.month),
         "monthly": monthly,
         "alerts": monthly.alerts.in_words(),
         "objects": objects.collect::<Vec<_>>(),
@@ -91,7 +94,8 @@ pub fn render_page(name: &str, template: &str, mut values: Value) -> Result<Stri
     }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let added = environment.add_template(name, template);
+    let added =
+        environment.add_template("head.html", HEAD).and_then(|()| environment.add_template(name, template));
     let rendered = added.and_then(|()| environment.get_template(name)?.render(Serde(&values)));
     rendered.map(|page| page + "\n").map_err(|error| PageError(error.to_string()))
 }

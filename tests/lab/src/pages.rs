@@ -122,7 +122,7 @@ pub async fn samples() -> Result<Vec<Sample>> {
 /// Renders the report of the last month of the sample with many incidents.
 ///
 /// # Errors
-/// There is no such sample, or it cannot be rendered.
+/// The sample is missing, or cannot be rendered.
 pub fn month(samples: &[Sample]) -> Result<String> {
     let sample = samples.iter().find(|sample| sample.name == "many-incidents").context("no such sample")?;
     let Sample { pipeline, inputs, now, .. } = sample;
